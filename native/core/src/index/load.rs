@@ -1,0 +1,96 @@
+//! Reading the idx in force.
+
+use std::sync::Arc;
+
+use super::Index;
+use crate::crypto::ring::KeyRing;
+use crate::crypto::sha256;
+use crate::error::{Error, Result};
+use crate::format::idx::Idx;
+use crate::format::names::Generational;
+use crate::format::{Kind, names, record};
+use crate::verbs::rounds::Rounds;
+use crate::world::{ObjectInfo, World};
+
+/// Brings an [`Index`] up to date with the store.
+pub struct Loader<'a, W> {
+    /// The world.
+    pub world: &'a W,
+    /// The repository's keys.
+    pub ring: &'a KeyRing,
+    /// The newest rounds.
+    pub rounds: &'a Rounds,
+}
+
+/// Requests in flight.
+const PARALLEL: usize = 8;
+
+impl<W: World> Loader<'_, W> {
+    /// `known`, with idx added that were put since; from nothing where one of the known ones is no longer in force.
+    /// Idx that can't be read are returned with the error of each: what they name is missing from the index.
+    pub async fn refresh(&self, known: Arc<Index>) -> Result<(Arc<Index>, Vec<(String, Error)>)> {
+        let present = self.in_force(&list_all(self.world, "index/", "").await?);
+        let rebuild = known.loaded().keys().any(|key| !present.iter().any(|p| p.name == *key))
+            || known.loaded().iter().any(|(key, hash)| !self.still_counts(&present, key, hash));
+        let base = if rebuild { Arc::new(Index::default()) } else { known };
+        let missing: Vec<_> = present.into_iter().filter(|p| !base.loaded().contains_key(&p.name)).collect();
+        if missing.is_empty() {
+            return Ok((base, Vec::new()));
+        }
+        let mut index = base;
+        let merged = Arc::make_mut(&mut index);
+        let mut bad = Vec::new();
+        for batch in missing.chunks(PARALLEL) {
+            for (entry, got) in batch.iter().zip(futures_util::future::join_all(batch.iter().map(|e| self.read(e))).await) {
+                match got {
+                    Ok((hash, idx)) => {
+                        merged.add(&entry.name, hash, entry.generation, self.rounds.lists_idx(&entry.name), &idx);
+                    }
+                    Err(error) if error.is_damage() => bad.push((entry.name.clone(), error)),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok((index, bad))
+    }
+
+    /// Names of `index/` that can be in force: by generation, or because the checkpoint lists the key.
+    fn in_force(&self, objects: &[ObjectInfo]) -> Vec<Generational> {
+        objects
+            .iter()
+            .filter_map(|o| names::parse_generational("index", &o.key, &[".idx"]))
+            .filter(|g| g.generation >= self.rounds.n || self.rounds.lists_idx(&g.name))
+            .collect()
+    }
+
+    /// Whether what was merged before is merged with the same weight now.
+    fn still_counts(&self, present: &[Generational], key: &str, hash: &[u8; 32]) -> bool {
+        let generation = present.iter().find(|p| p.name == key).map_or(0, |p| p.generation);
+        !self.rounds.lists_idx(key) || self.rounds.idx_hash(key) == Some(*hash) || generation >= self.rounds.n
+    }
+
+    async fn read(&self, entry: &Generational) -> Result<([u8; 32], Idx)> {
+        let stored = self.world.get(&entry.name, None, record::max_stored(Kind::Idx)).await?;
+        let hash = sha256(stored.as_ref());
+        if entry.generation < self.rounds.n && self.rounds.idx_hash(&entry.name) != Some(hash) {
+            return Err(Error::corrupt(format!("{} is not what the checkpoint lists.", entry.name)));
+        }
+        let body = record::open(self.ring, Kind::Idx, &entry.name, stored.as_ref())?;
+        Ok((hash, Idx::decode(&body).map_err(|e| e.with("key", entry.name.as_str()))?))
+    }
+}
+
+/// A whole listing, page by page.
+pub async fn list_all<W: World>(world: &W, prefix: &str, after: &str) -> Result<Vec<ObjectInfo>> {
+    const PAGE: usize = 10_000;
+    let mut all: Vec<ObjectInfo> = Vec::new();
+    loop {
+        let from = all.last().map_or_else(|| after.to_owned(), |o| o.key.clone());
+        let page = world.list(prefix, &from, PAGE).await?;
+        let last = page.len() < PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}

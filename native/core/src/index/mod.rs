@@ -1,0 +1,230 @@
+//! What the repository holds, as idx in force say: chunk → packs that hold it, packs, parity groups, withdrawals.
+
+mod load;
+pub use load::{Loader, list_all};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::crypto::ring::ChunkId;
+use crate::format::idx::{Group, Idx, Name, Withdrawal};
+use crate::format::pack::Entry;
+
+/// Takes the first eight bytes of an id, which are as good as random; the same on every run, so that traces repeat.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+/// A map from 32-byte ids, in the same order on every run.
+pub type IdMap<V> = HashMap<[u8; 32], V, BuildHasherDefault<IdHasher>>;
+
+/// Where a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Ordinal in [`Index::packs`].
+    pub pack: u32,
+    /// Of the frame, from the start of the pack.
+    pub offset: u32,
+    /// Of the frame.
+    pub length: u32,
+    /// Of the chunk.
+    pub raw_len: u32,
+    /// Frame kind as stored.
+    pub kind: u8,
+    /// Codec as stored.
+    pub codec: u8,
+}
+
+/// A pack that some idx in force names.
+#[derive(Clone, Debug)]
+pub struct PackInfo {
+    /// SHA-256 of its bytes.
+    pub name: Name,
+    /// Its salt.
+    pub salt: [u8; 32],
+    /// Its size.
+    pub size: u64,
+    /// Greatest generation of the idx that name it.
+    pub generation: u64,
+    /// Whether an idx that the newest checkpoint lists names it.
+    pub listed: bool,
+}
+
+/// All idx in force, merged.
+#[derive(Clone, Default)]
+pub struct Index {
+    packs: Vec<PackInfo>,
+    by_name: IdMap<u32>,
+    chunks: IdMap<Location>,
+    more: IdMap<Vec<Location>>,
+    groups: Vec<Group>,
+    withdrawn: BTreeSet<Withdrawal>,
+    loaded: BTreeMap<String, [u8; 32]>,
+}
+
+impl Index {
+    /// Adds an idx in force. `listed`: the newest checkpoint lists it.
+    pub fn add(&mut self, key: &str, hash: [u8; 32], generation: u64, listed: bool, idx: &Idx) {
+        for pack in &idx.packs {
+            let ordinal = self.pack_ordinal(pack.name, pack.salt, pack.size);
+            let info = &mut self.packs[ordinal as usize];
+            info.generation = info.generation.max(generation);
+            info.listed |= listed;
+            for entry in &pack.entries {
+                self.add_entry(ordinal, entry);
+            }
+        }
+        idx.groups.iter().for_each(|group| self.add_group(group));
+        self.withdrawn.extend(&idx.withdrawals);
+        self.loaded.insert(key.to_owned(), hash);
+    }
+
+    fn pack_ordinal(&mut self, name: Name, salt: [u8; 32], size: u64) -> u32 {
+        let next = self.packs.len() as u32;
+        let packs = &mut self.packs;
+        *self.by_name.entry(name).or_insert_with(|| {
+            packs.push(PackInfo { name, salt, size, generation: 0, listed: false });
+            next
+        })
+    }
+
+    fn add_entry(&mut self, pack: u32, entry: &Entry) {
+        let location = Location {
+            pack,
+            offset: entry.offset,
+            length: entry.length,
+            raw_len: entry.raw_len,
+            kind: entry.kind,
+            codec: entry.codec,
+        };
+        let first = *self.chunks.entry(entry.id).or_insert(location);
+        if first != location {
+            let more = self.more.entry(entry.id).or_default();
+            if !more.contains(&location) {
+                more.push(location);
+            }
+        }
+    }
+
+    fn add_group(&mut self, group: &Group) {
+        let same = self.groups.iter_mut().find(|g| g.members == group.members && g.parity.len() == group.parity.len());
+        let Some(known) = same else { return self.groups.push(group.clone()) };
+        for (row, part) in known.parity.iter_mut().zip(&group.parity) {
+            if part.size != 0 {
+                *row = *part;
+            }
+        }
+    }
+
+    /// Packs, by ordinal.
+    #[must_use]
+    pub fn packs(&self) -> &[PackInfo] {
+        &self.packs
+    }
+
+    /// The pack of this name.
+    #[must_use]
+    pub fn pack(&self, name: &Name) -> Option<(u32, &PackInfo)> {
+        self.by_name.get(name).map(|&ordinal| (ordinal, &self.packs[ordinal as usize]))
+    }
+
+    /// Parity groups.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// What is known to be lost.
+    #[must_use]
+    pub fn withdrawals(&self) -> &BTreeSet<Withdrawal> {
+        &self.withdrawn
+    }
+
+    /// Idx that are merged here, with the hash of each as stored.
+    #[must_use]
+    pub fn loaded(&self) -> &BTreeMap<String, [u8; 32]> {
+        &self.loaded
+    }
+
+    /// How many distinct chunks there are.
+    #[must_use]
+    pub fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Every place that holds a chunk: withdrawn ones last.
+    #[must_use]
+    pub fn locations(&self, id: &ChunkId) -> Vec<Location> {
+        let first = self.chunks.get(id);
+        let mut all: Vec<Location> = first.into_iter().chain(self.more.get(id).into_iter().flatten()).copied().collect();
+        all.sort_by_key(|location| self.is_withdrawn(location.pack, id));
+        all
+    }
+
+    /// The first place that holds a chunk and that `relied` (by pack ordinal) and no withdrawal speaks against.
+    #[must_use]
+    pub fn find(&self, id: &ChunkId, relied: &[bool]) -> Option<Location> {
+        let good = |l: &&Location| relied.get(l.pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(l.pack, id);
+        let first = self.chunks.get(id)?;
+        if good(&first) {
+            return Some(*first);
+        }
+        self.more.get(id)?.iter().find(good).copied()
+    }
+
+    /// Whether a chunk of a pack is known to be lost.
+    #[must_use]
+    pub fn is_withdrawn(&self, pack: u32, id: &ChunkId) -> bool {
+        if self.withdrawn.is_empty() {
+            return false;
+        }
+        let pack = self.packs[pack as usize].name;
+        self.withdrawn.contains(&Withdrawal { pack, chunk: [0; 32] })
+            || self.withdrawn.contains(&Withdrawal { pack, chunk: *id })
+    }
+
+    /// Every (chunk, place), sorted by pack and offset.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(ChunkId, Location)> {
+        let first = self.chunks.iter().map(|(id, l)| (*id, *l));
+        let more = self.more.iter().flat_map(|(id, all)| all.iter().map(|l| (*id, *l)));
+        let mut all: Vec<_> = first.chain(more).collect();
+        all.sort_by_key(|(_, l)| (l.pack, l.offset));
+        all
+    }
+
+    /// Chunks of one pack, by offset.
+    #[must_use]
+    pub fn entries_of(&self, pack: u32) -> Vec<Entry> {
+        self.entries()
+            .into_iter()
+            .filter(|(_, l)| l.pack == pack)
+            .map(|(id, l)| Entry {
+                id,
+                offset: l.offset,
+                length: l.length,
+                raw_len: l.raw_len,
+                kind: l.kind,
+                codec: l.codec,
+            })
+            .collect()
+    }
+
+    /// Distinct chunks with one place of each, in an order that is the same on every run.
+    pub fn distinct(&self) -> impl Iterator<Item = (&ChunkId, &Location)> {
+        self.chunks.iter()
+    }
+}

@@ -1,0 +1,84 @@
+//! An opened repository: what every verb starts from.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::chunk::cutter::Cutter;
+use crate::crypto::ring::KeyRing;
+use crate::error::{Error, Result};
+use crate::format::config::Config;
+use crate::format::snapshot::Snapshot;
+use crate::index::{Index, Loader};
+use crate::kernels::Kernels;
+use crate::verbs::rounds::{self, Rounds};
+use crate::world::World;
+
+/// A repository that was opened with its key. Immutable but for what it has learned of the store.
+pub struct Repository {
+    /// How it works.
+    pub config: Config,
+    /// Its keys.
+    pub ring: KeyRing,
+    /// Cuts streams into chunks.
+    pub cutter: Cutter,
+    /// The vector kernels of this machine.
+    pub kernels: Kernels,
+    known: Mutex<Known>,
+}
+
+/// What was learned; all of it can be read again.
+#[derive(Default)]
+struct Known {
+    index: Arc<Index>,
+    snapshots: std::collections::BTreeMap<String, (Arc<Snapshot>, [u8; 32])>,
+}
+
+/// The repository at one moment: rounds, then idx.
+#[derive(Clone)]
+pub struct View {
+    /// Newest rounds.
+    pub rounds: Rounds,
+    /// Idx in force.
+    pub index: Arc<Index>,
+    /// Idx in force that can't be read, and why.
+    pub unreadable: Vec<(String, Error)>,
+}
+
+impl View {
+    /// By pack ordinal: whether a writer may rely on it.
+    #[must_use]
+    pub fn relied(&self) -> Vec<bool> {
+        self.index.packs().iter().map(|pack| self.rounds.relies_on(pack)).collect()
+    }
+}
+
+impl Repository {
+    /// A repository with this config and these keys.
+    pub fn new(config: Config, ring: KeyRing, kernels: Kernels) -> Result<Self> {
+        let cutter = Cutter::new(config.chunk_params(), ring.gear_table(), kernels.scan)?;
+        Ok(Self { config, ring, cutter, kernels, known: Mutex::default() })
+    }
+
+    /// Reads rounds, then idx: what a reader or writer starts from.
+    pub async fn view<W: World>(&self, world: &W) -> Result<View> {
+        let rounds = rounds::read(world, &self.ring).await?;
+        let known = self.lock().index.clone();
+        let (index, unreadable) = Loader { world, ring: &self.ring, rounds: &rounds }.refresh(known).await?;
+        self.lock().index = index.clone();
+        Ok(View { rounds, index, unreadable })
+    }
+
+    /// A snapshot that was read before, under this logical name.
+    #[must_use]
+    pub fn known_snapshot(&self, name: &str) -> Option<(Arc<Snapshot>, [u8; 32])> {
+        self.lock().snapshots.get(name).cloned()
+    }
+
+    /// Remembers a snapshot: it never changes.
+    pub fn remember_snapshot(&self, name: &str, snapshot: Arc<Snapshot>, hash: [u8; 32]) {
+        self.lock().snapshots.insert(name.to_owned(), (snapshot, hash));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

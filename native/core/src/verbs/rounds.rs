@@ -1,0 +1,213 @@
+//! Deletion rounds as readers and writers see them (docs/format.md §14): what is in force, and what may be relied on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::crypto::ring::KeyRing;
+use crate::error::{Code, Error, Result};
+use crate::format::gc::{self, Checkpoint, Condemn, GcRecord};
+use crate::format::idx::Name;
+use crate::format::{Kind, names, record};
+use crate::index::list_all;
+use crate::world::{PutMode, World};
+
+/// The newest rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    /// N: newest checkpoint, 0 if none.
+    pub n: u64,
+    /// r: newest condemn, at least N.
+    pub r: u64,
+    /// Packs that condemns of N + 1 … r name.
+    pub condemned: BTreeSet<Name>,
+    snapshots: BTreeMap<String, [u8; 32]>,
+    idx: BTreeMap<String, [u8; 32]>,
+}
+
+impl Rounds {
+    /// Whether checkpoint N lists this idx.
+    #[must_use]
+    pub fn lists_idx(&self, key: &str) -> bool {
+        self.idx.contains_key(key)
+    }
+
+    /// The hash that checkpoint N lists for an idx.
+    #[must_use]
+    pub fn idx_hash(&self, key: &str) -> Option<[u8; 32]> {
+        self.idx.get(key).copied()
+    }
+
+    /// Whether a snapshot can be in force, by what its name says.
+    #[must_use]
+    pub fn may_hold_snapshot(&self, generation: u64, name: &str) -> bool {
+        generation >= self.n || self.snapshots.contains_key(name)
+    }
+
+    /// Whether a snapshot is in force, given the hash of the object as stored.
+    #[must_use]
+    pub fn holds_snapshot(&self, generation: u64, name: &str, hash: &[u8; 32]) -> bool {
+        generation >= self.n || self.snapshots.get(name) == Some(hash)
+    }
+
+    /// Snapshots that checkpoint N lists.
+    pub fn listed_snapshots(&self) -> impl Iterator<Item = &String> {
+        self.snapshots.keys()
+    }
+
+    /// Idx that checkpoint N lists.
+    pub fn listed_idx(&self) -> impl Iterator<Item = &String> {
+        self.idx.keys()
+    }
+
+    /// Whether a writer may rely on a pack: an idx that names it is listed by checkpoint N or of generation r, and no condemn names the pack.
+    #[must_use]
+    pub fn relies_on(&self, pack: &crate::index::PackInfo) -> bool {
+        (pack.listed || pack.generation >= self.r) && !self.condemned.contains(&pack.name)
+    }
+}
+
+/// Writer step 6: whether a round after generation r was condemned meanwhile.
+pub async fn has_newer<W: World>(world: &W, generation: u64) -> Result<bool> {
+    let after = format!("gc/{generation:016}.z");
+    let objects = list_all(world, "gc/", &after).await?;
+    Ok(objects.iter().any(|o| names::parse_gc(&o.key).is_some()))
+}
+
+/// Packs and parity objects that the condemns of rounds `from` to `to` name. `CONFLICT` if one of them was trimmed:
+/// then nobody knows any more.
+pub async fn condemned_between<W: World>(world: &W, ring: &KeyRing, from: u64, to: u64) -> Result<BTreeSet<Name>> {
+    let mut out = BTreeSet::new();
+    for round in from..=to {
+        let rest = read_record(world, ring, round, false).await?.rest.ok_or_else(|| {
+            Error::new(Code::Conflict, "This backup took longer than deletion rounds are remembered. No earlier backup was harmed. Run it again.")
+        })?;
+        let condemn: Condemn = record::json(&names::condemn(round), &rest)?;
+        out.extend(packs(&condemn.packs)?);
+        out.extend(packs(&condemn.parity)?);
+    }
+    Ok(out)
+}
+
+/// The gc objects of one round and kind that a listing showed: which copies.
+type Copies = BTreeMap<(u64, bool), [bool; 2]>;
+
+/// Reads the newest rounds. A lone copy of a record is completed first, where the store lets us.
+pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
+    let copies = listing(world).await?;
+    let n = newest(world, ring, &copies, true).await?;
+    let mut rounds = Rounds { n, r: n, ..Rounds::default() };
+    if n > 0 {
+        let record = read_record(world, ring, n, true).await?;
+        let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
+        let checkpoint: Checkpoint = record::json(&names::checkpoint(n), &rest)?;
+        rounds.snapshots = hashes(&checkpoint.snapshots)?;
+        rounds.idx = hashes(&checkpoint.idx)?;
+    }
+    let open = copies.keys().filter(|(round, checkpoint)| !checkpoint && *round > n).map(|(round, _)| *round);
+    for round in open.collect::<Vec<_>>() {
+        if !decide(world, ring, round, false, copies[&(round, false)]).await? {
+            continue;
+        }
+        let record = read_record(world, ring, round, false).await?;
+        let name = names::condemn(round);
+        let condemn: Condemn = record::json(&name, &record.rest.ok_or_else(|| unreadable(&name))?)?;
+        rounds.condemned.extend(packs(&condemn.packs)?);
+        rounds.r = rounds.r.max(round);
+    }
+    Ok(rounds)
+}
+
+/// Packs and parity objects of the delete sets that are retained, newest checkpoints first.
+pub async fn deleted<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds) -> Result<BTreeSet<Name>> {
+    let mut out = BTreeSet::new();
+    for round in (1..=rounds.n).rev() {
+        let Some(rest) = read_record(world, ring, round, true).await?.rest else { break };
+        let checkpoint: Checkpoint = record::json(&names::checkpoint(round), &rest)?;
+        out.extend(packs(&checkpoint.deleted.packs)?);
+        out.extend(packs(&checkpoint.deleted.parity)?);
+    }
+    Ok(out)
+}
+
+async fn listing<W: World>(world: &W) -> Result<Copies> {
+    let mut copies = Copies::new();
+    for object in list_all(world, "gc/", "").await? {
+        if let Some((round, checkpoint, suffix)) = names::parse_gc(&object.key) {
+            copies.entry((round, checkpoint)).or_default()[usize::from(suffix == ".b")] = true;
+        }
+    }
+    Ok(copies)
+}
+
+async fn newest<W: World>(world: &W, ring: &KeyRing, copies: &Copies, checkpoint: bool) -> Result<u64> {
+    let rounds: Vec<u64> = copies.keys().filter(|(_, c)| *c == checkpoint).map(|(round, _)| *round).collect();
+    for round in rounds.into_iter().rev() {
+        if decide(world, ring, round, checkpoint, copies[&(round, checkpoint)]).await? {
+            return Ok(round);
+        }
+    }
+    Ok(0)
+}
+
+/// Completes a lone copy. Whether the record is decided: its `.a` exists.
+async fn decide<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: bool, copies: [bool; 2]) -> Result<bool> {
+    if copies == [true, true] {
+        return Ok(true);
+    }
+    let (have, lack) = if copies[0] { (".a", ".b") } else { (".b", ".a") };
+    let (name, kind) = name_of(round, checkpoint);
+    let stored = world.get(&format!("{name}{have}"), None, record::max_stored(kind)).await?;
+    let opens = record::open(ring, kind, &name, stored.as_ref());
+    if let Err(error) = opens {
+        // A lone `.a` that is damaged is decided but can't be read: fail closed. A lone `.b` that is damaged was never decided.
+        return if copies[0] { Err(error) } else { Ok(false) };
+    }
+    match super::objects::put_small(world, &format!("{name}{lack}"), stored.as_ref(), PutMode::Create).await {
+        Ok(()) => Ok(true),
+        Err(e) if e.code == Code::AlreadyExists => Ok(true),
+        Err(e) if matches!(e.code, Code::PermissionDenied | Code::Unsupported | Code::Unauthenticated) => Ok(copies[0]),
+        Err(e) => Err(e),
+    }
+}
+
+fn name_of(round: u64, checkpoint: bool) -> (String, Kind) {
+    if checkpoint { (names::checkpoint(round), Kind::Checkpoint) } else { (names::condemn(round), Kind::Condemn) }
+}
+
+/// A decided record: `.a` wins over `.b`, and `.b` serves where `.a` is damaged.
+pub async fn read_record<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: bool) -> Result<GcRecord> {
+    let (name, kind) = name_of(round, checkpoint);
+    let word = if checkpoint { "checkpoint" } else { "condemn" };
+    let mut first = None;
+    for suffix in names::COPIES {
+        let got = async {
+            let stored = world.get(&format!("{name}{suffix}"), None, record::max_stored(kind)).await?;
+            gc::decode(word, round, &record::open(ring, kind, &name, stored.as_ref())?)
+        };
+        match got.await {
+            Ok(record) => return Ok(record),
+            Err(e) if e.is_damage() => first = first.or(Some(e)),
+            Err(e) => return Err(e),
+        }
+    }
+    Err(first.unwrap_or_else(|| unreadable(&name)))
+}
+
+fn unreadable(name: &str) -> Error {
+    Error::corrupt(format!("{name} can't be read, so it is not known what is in force. Nothing was changed. Run repair."))
+        .with("key", name)
+}
+
+fn hashes(listed: &[gc::Listed]) -> Result<BTreeMap<String, [u8; 32]>> {
+    listed
+        .iter()
+        .map(|l| names::hash(&l.sha256).map(|h| (l.key.clone(), h)))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::corrupt("A checkpoint lists something that is not a hash."))
+}
+
+fn packs(hex: &[String]) -> Result<Vec<Name>> {
+    hex.iter()
+        .map(|name| names::hash(name))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::corrupt("A gc record names something that is not a hash."))
+}

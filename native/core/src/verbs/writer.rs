@@ -1,0 +1,307 @@
+//! Writing chunks into packs, packs into parity groups, and both into idx (docs/format.md §15, steps 3 and 4).
+
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use futures_util::lock::Mutex;
+
+use super::Repository;
+use super::group::GroupEncoder;
+use super::objects::put_small;
+use crate::codec::Codec;
+use crate::crypto::ring::{ChunkId, SaltMaker};
+use crate::error::Result;
+use crate::format::idx::{Group, Idx, PackEntry, Withdrawal};
+use crate::format::pack::{Entry, FrameKind, PackBuilder};
+use crate::format::{Kind, limits, names, parity, record};
+use crate::world::{PutMode, Task, World};
+
+/// What a chunk's frame says besides its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkHead {
+    /// Chunk id.
+    pub id: ChunkId,
+    /// Data or list.
+    pub kind: FrameKind,
+    /// Codec of the payload.
+    pub codec: Codec,
+    /// Bytes of the chunk.
+    pub raw_len: u32,
+}
+
+/// Writes chunks of one commit. Several workers push at once.
+pub struct PackWriter<W: World> {
+    world: W,
+    repo: Arc<Repository>,
+    generation: u64,
+    capacity: usize,
+    slots: Vec<Mutex<Option<OpenPack<W>>>>,
+    permits: Permits,
+    group: Mutex<Column<W>>,
+    done: StdMutex<Done>,
+}
+
+struct OpenPack<W: World> {
+    builder: PackBuilder,
+    block: W::Block,
+    salt: SaltMaker,
+    permit: Permit,
+}
+
+/// The current group, and the puts of its members.
+struct Column<W: World> {
+    encoder: Option<GroupEncoder<W>>,
+    puts: Vec<Task<()>>,
+    waiting: Vec<PackEntry>,
+}
+
+/// What is stored and not yet in an idx, and what was written in all.
+#[derive(Default)]
+struct Done {
+    idx: Idx,
+    all: Idx,
+}
+
+/// What a commit wrote: its packs and parity groups. Kept until the commit is acknowledged, since a deletion round
+/// may make it list them again.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// Its packs and groups.
+    pub idx: Idx,
+}
+
+impl Written {
+    /// Bytes of its packs.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.idx.packs.iter().map(|p| p.size).sum()
+    }
+}
+
+/// Bytes that a pack's memory must have: the target, or one chunk of the largest size if that is more.
+#[must_use]
+pub fn pack_capacity(pack_size: u32, max_chunk: u32) -> usize {
+    let largest_list = limits::LIST_ENTRIES as usize * 40 + 16;
+    (pack_size as usize).max((max_chunk as usize).max(largest_list) + 4096)
+}
+
+impl<W: World> PackWriter<W> {
+    /// A writer of generation r. `memory` is what its packs and parity may take.
+    #[must_use]
+    pub fn new(world: &W, repo: &Arc<Repository>, generation: u64, memory: usize) -> Self {
+        let capacity = pack_capacity(repo.config.pack_size, repo.config.chunking.max);
+        let scheme = repo.config.parity;
+        let shard = scheme.map_or(0, |s| parity::max_object_len(capacity, s.data as usize, s.parity as usize));
+        let reserved = shard * scheme.map_or(0, |s| s.parity as usize) + memory / 8;
+        let packs = (memory.saturating_sub(reserved) / capacity).max(1);
+        let open = world.threads().min(memory / 2 / capacity).min(packs.saturating_sub(1)).max(1);
+        Self {
+            world: world.clone(),
+            repo: repo.clone(),
+            generation,
+            capacity,
+            slots: (0..open).map(|_| Mutex::new(None)).collect(),
+            permits: Permits::new(packs),
+            group: Mutex::new(Column {
+                encoder: scheme.map(|s| GroupEncoder::new(s, capacity)),
+                puts: Vec::new(),
+                waiting: Vec::new(),
+            }),
+            done: StdMutex::default(),
+        }
+    }
+
+    /// Stores a chunk in one of the open packs, chosen at random, so that a store can't line up packs and streams.
+    pub async fn push(&self, head: ChunkHead, payload: &[u8]) -> Result<()> {
+        let mut random = [0; 4];
+        self.world.fill(&mut random);
+        let chosen = &self.slots[u32::from_le_bytes(random) as usize % self.slots.len()];
+        loop {
+            let mut slot = chosen.lock().await;
+            let Some(full) = slot.take_if(|pack| !pack.builder.fits(payload.len(), self.capacity)) else {
+                if slot.is_none() {
+                    *slot = Some(self.open_pack().await?);
+                }
+                Self::append(&mut slot, head, payload);
+                return Ok(());
+            };
+            // Others may use the slot while this worker seals.
+            drop(slot);
+            self.finish_pack(full).await?;
+        }
+    }
+
+    fn append(slot: &mut Option<OpenPack<W>>, head: ChunkHead, payload: &[u8]) {
+        if let Some(pack) = slot {
+            let entry = Entry {
+                id: head.id,
+                offset: 0,
+                length: 0,
+                raw_len: head.raw_len,
+                kind: head.kind as u8,
+                codec: head.codec as u8,
+            };
+            let plain = pack.builder.push(pack.block.as_mut(), entry, payload);
+            pack.salt.update(plain);
+        }
+    }
+
+    async fn open_pack(&self) -> Result<OpenPack<W>> {
+        let permit = self.permits.acquire().await;
+        Ok(OpenPack {
+            builder: PackBuilder::default(),
+            block: self.world.block(self.capacity).await?,
+            salt: SaltMaker::new(&self.repo.ring, Kind::Pack, &self.world.id32(), self.generation),
+            permit,
+        })
+    }
+
+    /// Seals a pack, adds it to its parity group and puts it; the put goes on while the caller does.
+    async fn finish_pack(&self, pack: OpenPack<W>) -> Result<()> {
+        let OpenPack { builder, mut block, salt, permit } = pack;
+        let sealed = builder.seal(&self.repo.ring, &salt.finish(), block.as_mut())?;
+        let mut column = self.group.lock().await;
+        if let Some(encoder) = &mut column.encoder {
+            encoder.add(&self.world, &self.repo, sealed.name, &block.as_ref()[..sealed.len]).await?;
+        }
+        let world = self.world.clone();
+        let (name, len) = (sealed.name, sealed.len);
+        column.puts.push(self.world.spawn(async move {
+            let done = world.put(&names::pack(&name), block, len, PutMode::Overwrite, Some(name)).await;
+            drop(permit);
+            world.call().add_objects(1);
+            done
+        }));
+        column.waiting.push(PackEntry { name, salt: sealed.salt, size: len as u64, entries: sealed.entries });
+        let full = column.encoder.as_ref().map_or(column.puts.len() >= 16, GroupEncoder::is_full);
+        if full { self.close_group(&mut column).await } else { Ok(()) }
+    }
+
+    /// Waits for the members of the current group, puts its parity, and hands both to the idx.
+    async fn close_group(&self, column: &mut Column<W>) -> Result<()> {
+        futures_util::future::try_join_all(std::mem::take(&mut column.puts)).await?;
+        let packs = std::mem::take(&mut column.waiting);
+        let mut group: Option<Group> = None;
+        if let (Some(scheme), Some(encoder)) = (self.repo.config.parity, column.encoder.take()) {
+            column.encoder = Some(GroupEncoder::new(scheme, self.capacity));
+            if !encoder.is_empty() {
+                group = Some(encoder.close(&self.world, &self.repo, self.generation).await?);
+            }
+        }
+        let full = {
+            let mut done = self.done();
+            done.all.packs.extend(packs.iter().cloned());
+            done.all.groups.extend(group.iter().cloned());
+            done.idx.packs.extend(packs);
+            done.idx.groups.extend(group);
+            (done.idx.raw_len() > limits::IDX_TARGET / 2).then(|| std::mem::take(&mut done.idx))
+        };
+        match full {
+            Some(idx) => put_idx(&self.world, &self.repo, self.generation, idx).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Finishes all packs, groups and idx: what was pushed can then be relied on, once a snapshot names it.
+    pub async fn finish(&self, withdrawals: Vec<Withdrawal>) -> Result<Written> {
+        let mut left = Vec::new();
+        for slot in &self.slots {
+            left.extend(slot.lock().await.take());
+        }
+        for pack in merge(left, self.capacity) {
+            self.finish_pack(pack).await?;
+        }
+        let mut column = self.group.lock().await;
+        self.close_group(&mut column).await?;
+        let (mut idx, written) = {
+            let mut done = self.done();
+            let done = std::mem::take(&mut *done);
+            (done.idx, Written { idx: done.all })
+        };
+        idx.withdrawals = withdrawals;
+        put_idx(&self.world, &self.repo, self.generation, idx).await?;
+        Ok(written)
+    }
+
+    fn done(&self) -> std::sync::MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts packs that are partly filled together where they fit into one, smallest first.
+fn merge<W: World>(mut packs: Vec<OpenPack<W>>, capacity: usize) -> Vec<OpenPack<W>> {
+    packs.sort_by_key(|p| p.builder.sealed_len());
+    let mut out: Vec<OpenPack<W>> = Vec::new();
+    for pack in packs {
+        let room = out.iter_mut().find(|into| into.builder.sealed_len() + pack.builder.sealed_len() <= capacity);
+        let Some(into) = room else {
+            out.push(pack);
+            continue;
+        };
+        for entry in pack.builder.entries() {
+            let payload = pack.builder.payload(pack.block.as_ref(), entry);
+            let plain = into.builder.push(into.block.as_mut(), *entry, payload);
+            into.salt.update(plain);
+        }
+    }
+    out
+}
+
+/// Puts what an idx says, in several objects if it is much.
+pub async fn put_idx<W: World>(world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<()> {
+    let mut part = Idx { withdrawals: idx.withdrawals, groups: idx.groups, packs: Vec::new() };
+    for pack in idx.packs {
+        part.packs.push(pack);
+        if part.raw_len() > limits::IDX_TARGET {
+            put_one(world, repo, generation, std::mem::take(&mut part)).await?;
+        }
+    }
+    put_one(world, repo, generation, part).await
+}
+
+async fn put_one<W: World>(world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<()> {
+    if idx.is_empty() {
+        return Ok(());
+    }
+    let name = names::idx(generation, &world.id16());
+    let stored = record::seal(&repo.ring, Kind::Idx, &name, generation, &world.id32(), &idx.encode())?;
+    put_small(world, &name, &stored, PutMode::Overwrite).await
+}
+
+/// Counts packs that exist in memory, open or on their way to the store.
+struct Permits(Arc<StdMutex<Waiters>>);
+
+struct Waiters {
+    free: usize,
+    queue: std::collections::VecDeque<std::task::Waker>,
+}
+
+/// Leave for one pack.
+struct Permit(Arc<StdMutex<Waiters>>);
+
+impl Permits {
+    fn new(free: usize) -> Self {
+        Self(Arc::new(StdMutex::new(Waiters { free, queue: std::collections::VecDeque::new() })))
+    }
+
+    async fn acquire(&self) -> Permit {
+        std::future::poll_fn(|context| {
+            let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiters.free == 0 {
+                waiters.queue.push_back(context.waker().clone());
+                return std::task::Poll::Pending;
+            }
+            waiters.free -= 1;
+            std::task::Poll::Ready(Permit(self.0.clone()))
+        })
+        .await
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.free += 1;
+        // All of them: one that was dropped meanwhile must not swallow the wake-up.
+        waiters.queue.drain(..).for_each(std::task::Waker::wake);
+    }
+}

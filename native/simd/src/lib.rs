@@ -1,0 +1,1 @@
+//! The two vector kernels of packvault: cutting and erasure coding.
