@@ -59,12 +59,22 @@ impl Opener {
 
 /// The raw bytes of a chunk. Tries every place that holds it, then parity. `CORRUPT` if all fail.
 pub async fn read_chunk<W: World>(world: &W, repo: &Arc<Repository>, index: &Index, id: &ChunkId) -> Result<Vec<u8>> {
+    rescue(world, repo, index, id, None).await
+}
+
+/// The raw bytes of a chunk that one place, which was tried, did not give: from the others, then from parity.
+pub async fn rescue<W: World>(
+    world: &W,
+    repo: &Arc<Repository>,
+    index: &Index,
+    id: &ChunkId,
+    tried: Option<Location>,
+) -> Result<Vec<u8>> {
     let mut opener = Opener::default();
-    let places = index.locations(id);
     let mut out = Vec::new();
-    for place in &places {
+    for place in index.locations(id).into_iter().filter(|place| Some(*place) != tried) {
         out.resize(place.raw_len as usize, 0);
-        match read_place(world, repo, index, id, *place, &mut opener, &mut out).await {
+        match read_place(world, repo, index, id, place, &mut opener, &mut out).await {
             Ok(()) => return Ok(out),
             Err(e) if e.is_damage() => {}
             Err(e) => return Err(e),

@@ -1,0 +1,260 @@
+//! Giving back what was stored: only bytes whose chunk id was recomputed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use futures_util::lock::Mutex;
+
+use super::content::{Leaf, Walk};
+use super::fetch::{Opener, rescue};
+use super::plan::{Plan, Target};
+use super::{Repository, RestoreOptions, Restored, snapshots};
+use crate::crypto::ring::ChunkId;
+use crate::error::{Code, Error, Result};
+use crate::format::snapshot::Snapshot;
+use crate::index::Index;
+use crate::world::{Sink, World};
+
+/// Chunks that are planned at once: more make fewer requests per pack, and take more memory.
+const SEGMENT: usize = 4096;
+
+/// How many bytes a restore with these options gives. `NOT_FOUND`: no such snapshot or item; `INVALID_ARGUMENT`: a range beyond the end.
+pub async fn size<W: World>(world: &W, repo: &Arc<Repository>, options: &RestoreOptions) -> Result<u64> {
+    let snapshot = snapshots::get(world, repo, &options.snapshot).await?;
+    let parts = parts(&snapshot, options.item.as_deref())?;
+    let (from, to) = span(&parts, options)?;
+    Ok(to - from)
+}
+
+/// Restores to `sink`. Damage is made good from other copies and parity; where that fails, the error is `CORRUPT` and the sink has got nothing wrong.
+pub async fn restore<W: World, K: Sink<W>>(
+    world: &W,
+    repo: &Arc<Repository>,
+    sink: Arc<K>,
+    options: RestoreOptions,
+) -> Result<Restored> {
+    let snapshot = snapshots::get(world, repo, &options.snapshot).await?;
+    let parts = parts(&snapshot, options.item.as_deref())?;
+    let (from, to) = span(&parts, &options)?;
+    world.call().set_totals(to - from, 0);
+    world.call().set_phase("reading the index");
+    let index = repo.view(world).await?.index;
+    world.call().set_phase("restoring");
+    let healed = Arc::new(AtomicU64::new(0));
+    let mut lister = Lister { world, repo, index: &index, parts: &parts, next: 0, walk: None, from, to };
+    loop {
+        let leaves = lister.segment().await?;
+        if leaves.is_empty() {
+            break;
+        }
+        let budget = (world.memory() as u64 / 4 * 3).max(1);
+        let plan = Arc::new(Plan::new(&index, &leaves, options.ordered, budget));
+        let segment = Arc::new(Segment {
+            world: world.clone(),
+            repo: repo.clone(),
+            index: index.clone(),
+            sequence: options.ordered.then(Sequence::default),
+            plan,
+            next: Mutex::new(0),
+            sink: sink.clone(),
+            healed: healed.clone(),
+        });
+        segment.run().await?;
+    }
+    Ok(Restored { bytes: to - from, healed: healed.load(Ordering::Relaxed) })
+}
+
+/// One item: root, size, and where its bytes start in what is restored.
+struct Part {
+    root: ChunkId,
+    size: u64,
+    base: u64,
+}
+
+fn parts(snapshot: &Snapshot, item: Option<&str>) -> Result<Vec<Part>> {
+    let mut out = Vec::new();
+    let mut base = 0_u64;
+    for candidate in snapshot.items.iter().filter(|i| item.is_none_or(|name| i.name == name)) {
+        out.push(Part { root: candidate.root_id()?, size: candidate.size, base });
+        base = base.checked_add(candidate.size).ok_or_else(|| Error::corrupt("A snapshot's sizes are out of bounds."))?;
+    }
+    match item {
+        Some(name) if out.is_empty() => {
+            Err(Error::new(Code::NotFound, format!("Snapshot {} has no item {name:?}.", snapshot.id)))
+        }
+        _ => Ok(out),
+    }
+}
+
+fn span(parts: &[Part], options: &RestoreOptions) -> Result<(u64, u64)> {
+    let size = parts.iter().map(|p| p.size).sum::<u64>();
+    let end = options.length.map_or(Some(size), |length| options.offset.checked_add(length));
+    match end {
+        Some(end) if options.offset <= end && end <= size => Ok((options.offset, end)),
+        _ => Err(Error::invalid(format!("The range is beyond the end: there are {size} bytes."))),
+    }
+}
+
+/// Gives the chunks of a range, across items.
+struct Lister<'a, W: World> {
+    world: &'a W,
+    repo: &'a Arc<Repository>,
+    index: &'a Arc<Index>,
+    parts: &'a [Part],
+    next: usize,
+    walk: Option<(u64, Walk<'a, W>)>,
+    from: u64,
+    to: u64,
+}
+
+impl<W: World> Lister<'_, W> {
+    async fn segment(&mut self) -> Result<Vec<(Leaf, Target)>> {
+        let mut out = Vec::new();
+        while out.len() < SEGMENT {
+            let Some((base, walk)) = &mut self.walk else {
+                let Some(part) = self.parts.get(self.next) else { break };
+                self.next += 1;
+                if part.base + part.size > self.from && part.base < self.to {
+                    let skip = self.from.saturating_sub(part.base);
+                    let walk = Walk::start(self.world, self.repo, self.index.clone(), &part.root, part.size, skip).await?;
+                    self.walk = Some((part.base, walk));
+                }
+                continue;
+            };
+            let base = *base;
+            match walk.next().await? {
+                Some(leaf) if base + leaf.offset < self.to => {
+                    let start = base + leaf.offset;
+                    let (lo, hi) = (start.max(self.from), (start + leaf.len).min(self.to));
+                    if lo < hi {
+                        let target = Target { at: lo - self.from, skip: (lo - start) as u32, take: (hi - lo) as u32 };
+                        out.push((leaf, target));
+                    }
+                }
+                _ => self.walk = None,
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Chunks that are planned together, shared by workers.
+struct Segment<W: World, K: Sink<W>> {
+    world: W,
+    repo: Arc<Repository>,
+    index: Arc<Index>,
+    plan: Arc<Plan<W>>,
+    next: Mutex<usize>,
+    sequence: Option<Sequence>,
+    sink: Arc<K>,
+    healed: Arc<AtomicU64>,
+}
+
+impl<W: World, K: Sink<W>> Segment<W, K> {
+    async fn run(self: &Arc<Self>) -> Result<()> {
+        let workers: Vec<_> = (0..self.world.threads().max(1))
+            .map(|_| {
+                let segment = self.clone();
+                self.world.spawn(async move { segment.work().await })
+            })
+            .collect();
+        futures_util::future::try_join_all(workers).await.map(|_| ())
+    }
+
+    async fn work(&self) -> Result<()> {
+        let mut opener = Opener::default();
+        loop {
+            // Jobs get their memory in order, so that the head of the line always has some.
+            let mut next = self.next.lock().await;
+            let number = *next;
+            let Some(job) = self.plan.jobs.get(number) else { return Ok(()) };
+            *next += 1;
+            let len = job.leaf.len as usize;
+            let mut block = self.world.block(len.max(1)).await?;
+            drop(next);
+            self.plan.prefetch(&self.world, number);
+            self.decode(number, &mut opener, &mut block.as_mut()[..len]).await?;
+            self.plan.done(number);
+            self.deliver(number, block).await?;
+        }
+    }
+
+    /// The chunk's raw bytes, verified, in `out`.
+    async fn decode(&self, number: usize, opener: &mut Opener, out: &mut [u8]) -> Result<()> {
+        let job = &self.plan.jobs[number];
+        let tried = match job.place.filter(|place| place.raw_len as usize == out.len()) {
+            None => Err(Error::corrupt("The index has no place for a chunk.")),
+            Some(place) => self.decode_at(number, place, opener, out).await,
+        };
+        match tried {
+            Err(error) if error.is_damage() => {}
+            other => return other,
+        }
+        let raw = rescue(&self.world, &self.repo, &self.index, &job.leaf.id, job.place).await?;
+        if raw.len() != out.len() {
+            return Err(Error::corrupt("A chunk has another length than its list says.").with("chunk", hex::encode(job.leaf.id)));
+        }
+        out.copy_from_slice(&raw);
+        self.healed.fetch_add(raw.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn decode_at(&self, number: usize, place: crate::index::Location, opener: &mut Opener, out: &mut [u8]) -> Result<()> {
+        let (bytes, at) = self.plan.frame(&self.world, number, place).await?;
+        let stored = bytes.as_ref().as_ref();
+        let frame = stored.get(at..at + place.length as usize).ok_or_else(|| Error::corrupt("A pack is cut short."))?;
+        let keys = self.plan.keys.of(&self.repo, &self.index, place.pack, frame);
+        opener.open(&self.repo, keys.as_deref(), &self.plan.jobs[number].leaf.id, frame, out)
+    }
+
+    async fn deliver(&self, number: usize, mut block: W::Block) -> Result<()> {
+        let job = &self.plan.jobs[number];
+        if let Some(sequence) = &self.sequence {
+            sequence.wait_for(number).await;
+        }
+        let (last, others) = job.targets.split_last().ok_or_else(|| Error::new(Code::Internal, "a job without target"))?;
+        for target in others {
+            let take = target.take as usize;
+            let mut copy = self.world.block(take.max(1)).await?;
+            copy.as_mut()[..take].copy_from_slice(&block.as_ref()[target.skip as usize..][..take]);
+            self.write(target, copy).await?;
+        }
+        block.as_mut().copy_within(last.skip as usize..(last.skip + last.take) as usize, 0);
+        self.write(last, block).await?;
+        if let Some(sequence) = &self.sequence {
+            sequence.advance();
+        }
+        Ok(())
+    }
+
+    async fn write(&self, target: &Target, block: W::Block) -> Result<()> {
+        self.sink.write(target.at, block, target.take as usize).await?;
+        self.world.call().add_bytes(u64::from(target.take));
+        Ok(())
+    }
+}
+
+/// Lets jobs pass one by one, by number.
+#[derive(Default)]
+struct Sequence(std::sync::Mutex<(usize, Vec<Waker>)>);
+
+impl Sequence {
+    async fn wait_for(&self, number: usize) {
+        std::future::poll_fn(|context| {
+            let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if state.0 == number {
+                return Poll::Ready(());
+            }
+            state.1.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn advance(&self) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.0 += 1;
+        state.1.drain(..).for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,296 @@
+//! Checking a repository. Nothing is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::fetch::{Opener, read_chunk};
+use super::inspect::{Findings, Frames, inspect};
+use super::{Level, Repository, VerifyOptions, VerifyResult, View, copies, heal, snapshots};
+use crate::crypto::ring::ChunkId;
+use crate::crypto::sha256;
+use crate::error::{Code, Error, Result};
+use crate::format::idx::Name;
+use crate::format::{limits, list, names, parity};
+use crate::index::list_all;
+use crate::progress::{Event, Fault};
+use crate::world::World;
+
+/// Checks what is stored, as deep as asked. Faults are collected and told as they are found; an error means that the check
+/// itself could not go on (a store that does not answer is not damage).
+pub async fn verify<W: World>(world: &W, repo: &Arc<Repository>, options: VerifyOptions) -> Result<VerifyResult> {
+    world.call().set_phase("checking records");
+    let view = repo.view(world).await?;
+    let checker = Checker::new(world, repo, view);
+    checker.records().await?;
+    let stored = checker.listing().await?;
+    checker.contents().await?;
+    if options.level != Level::Quick {
+        world.call().set_phase("reading packs");
+        checker.packs(&stored, options).await?;
+        checker.parity(&stored).await?;
+    }
+    let mut result = std::mem::take(&mut *checker.state());
+    result.ok = result.errors.is_empty();
+    Ok(result)
+}
+
+struct Checker<'a, W: World> {
+    world: &'a W,
+    repo: &'a Arc<Repository>,
+    view: View,
+    result: Mutex<VerifyResult>,
+}
+
+impl<'a, W: World> Checker<'a, W> {
+    fn new(world: &'a W, repo: &'a Arc<Repository>, view: View) -> Self {
+        Self { world, repo, view, result: Mutex::default() }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, VerifyResult> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fault(&self, fault: Fault) {
+        self.world.call().tell(Event::Fault(fault.clone()));
+        self.state().errors.push(fault);
+    }
+
+    /// Small objects: both copies of each, and idx.
+    async fn records(&self) -> Result<()> {
+        for flaw in copies::find(self.world, self.repo, &self.view.rounds).await? {
+            self.fault(Fault {
+                key: Some(flaw.key),
+                error: flaw.error.message,
+                code: flaw.error.code.as_str(),
+                repairable: flaw.good.is_some(),
+                ..Fault::default()
+            });
+        }
+        for (key, error) in &self.view.unreadable {
+            let code = error.code.as_str();
+            self.fault(Fault { key: Some(key.clone()), error: error.message.clone(), code, repairable: true, ..Fault::default() });
+        }
+        for key in self.view.rounds.listed_idx().filter(|key| !self.view.index.loaded().contains_key(*key)) {
+            if !self.view.unreadable.iter().any(|(bad, _)| bad == key) {
+                let error = format!("{key} is missing.");
+                self.fault(Fault { key: Some(key.clone()), error, code: "NOT_FOUND", repairable: true, ..Fault::default() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs and parity objects that the index names: there, and of the right size. Returns the sizes of all.
+    async fn listing(&self) -> Result<BTreeMap<String, u64>> {
+        let stored: BTreeMap<String, u64> =
+            list_all(self.world, "packs/", "").await?.into_iter().map(|o| (o.key, o.size)).collect();
+        for (ordinal, pack) in self.view.index.packs().iter().enumerate() {
+            if let Some(error) = wrong_size(&stored, &names::pack(&pack.name), pack.size) {
+                self.pack_fault(ordinal as u32, None, &error).await?;
+            }
+        }
+        for part in self.view.index.groups().iter().flat_map(|g| &g.parity).filter(|part| part.size != 0) {
+            if let Some(error) = wrong_size(&stored, &names::parity(&part.name), part.size) {
+                self.parity_fault(&part.name, &error);
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn pack_fault(&self, ordinal: u32, chunk: Option<ChunkId>, error: &Error) -> Result<()> {
+        let name = self.view.index.packs()[ordinal as usize].name;
+        if chunk.is_some_and(|id| self.view.index.is_withdrawn(ordinal, &id)) || self.view.index.is_withdrawn(ordinal, &[0; 32]) {
+            return Ok(());
+        }
+        let repairable = heal::can_heal(self.world, self.repo, &self.view.index, ordinal).await?;
+        self.fault(Fault {
+            pack: Some(hex::encode(name)),
+            chunk: chunk.map(hex::encode),
+            key: Some(names::pack(&name)),
+            error: error.message.clone(),
+            code: error.code.as_str(),
+            repairable,
+            ..Fault::default()
+        });
+        Ok(())
+    }
+
+    fn parity_fault(&self, name: &Name, error: &Error) {
+        self.fault(Fault {
+            pack: Some(hex::encode(name)),
+            key: Some(names::parity(name)),
+            error: error.message.clone(),
+            code: error.code.as_str(),
+            repairable: true,
+            ..Fault::default()
+        });
+    }
+
+    /// Follows the lists of every snapshot and looks every chunk up.
+    async fn contents(&self) -> Result<()> {
+        self.world.call().set_phase("following snapshots");
+        let listing = snapshots::read_all(self.world, self.repo, &self.view.rounds).await?;
+        for (name, error) in &listing.broken {
+            let error = format!("{name}: no copy can be read: {}", error.message);
+            self.fault(Fault { snapshot: Some(name.clone()), error, code: "CORRUPT", ..Fault::default() });
+        }
+        let mut good = BTreeSet::new();
+        for (id, (_, snapshot)) in &listing.good {
+            for item in &snapshot.items {
+                if let Some((chunk, error)) = self.follow(item.root_id()?, &mut good).await? {
+                    self.fault(Fault {
+                        snapshot: Some(id.clone()),
+                        chunk: Some(hex::encode(chunk)),
+                        error: format!("Item {:?}: {}", item.name, error.message),
+                        code: error.code.as_str(),
+                        repairable: false,
+                        ..Fault::default()
+                    });
+                }
+            }
+            self.state().snapshots_checked += 1;
+        }
+        Ok(())
+    }
+
+    /// The first chunk below `root` that has no place. `good`: lists that are known to be whole.
+    async fn follow(&self, root: ChunkId, good: &mut BTreeSet<ChunkId>) -> Result<Option<(ChunkId, Error)>> {
+        let mut stack = vec![root];
+        while let Some(id) = stack.pop() {
+            if good.contains(&id) {
+                continue;
+            }
+            let raw = match read_chunk(self.world, self.repo, &self.view.index, &id).await {
+                Ok(raw) => raw,
+                Err(e) if e.is_damage() => return Ok(Some((id, e))),
+                Err(e) => return Err(e),
+            };
+            let list = list::decode(&raw)?;
+            for entry in &list.entries {
+                if list.level > 0 {
+                    stack.push(entry.id);
+                } else if let Some(error) = self.lost(&entry.id) {
+                    return Ok(Some((entry.id, error)));
+                }
+            }
+            good.insert(id);
+        }
+        Ok(None)
+    }
+
+    fn lost(&self, id: &ChunkId) -> Option<Error> {
+        let places = self.view.index.locations(id);
+        if places.is_empty() {
+            return Some(Error::corrupt("no pack of the index holds a chunk of it. If an idx was lost, repair finds it again."));
+        }
+        let all = places.iter().all(|place| self.view.index.is_withdrawn(place.pack, id));
+        all.then(|| {
+            Error::new(Code::Unrecoverable, "a chunk is known to be lost. A backup of the same data heals it.")
+        })
+    }
+
+    /// Reads packs whole, several at a time.
+    async fn packs(&self, stored: &BTreeMap<String, u64>, options: VerifyOptions) -> Result<()> {
+        let frames = Arc::new(Frames::new(&self.view.index));
+        let mut todo = Vec::new();
+        for (ordinal, pack) in self.view.index.packs().iter().enumerate() {
+            if stored.contains_key(&names::pack(&pack.name)) && self.sampled(options.sample) {
+                todo.push(ordinal as u32);
+            }
+        }
+        let total = todo.iter().map(|&p| self.view.index.packs()[p as usize].size).sum();
+        self.world.call().set_totals(total, todo.len() as u64);
+        let job = Arc::new(PackJob {
+            world: self.world.clone(),
+            repo: self.repo.clone(),
+            view: self.view.clone(),
+            frames,
+            full: options.level == Level::Full,
+            todo: Mutex::new(todo.into_iter().rev().collect()),
+            found: Mutex::default(),
+        });
+        let workers: Vec<_> = (0..self.world.threads().max(1))
+            .map(|_| {
+                let job = job.clone();
+                self.world.spawn(async move { job.work().await })
+            })
+            .collect();
+        futures_util::future::try_join_all(workers).await?;
+        let mut found = std::mem::take(&mut *job.found.lock().unwrap_or_else(PoisonError::into_inner));
+        found.sort_by_key(|(ordinal, _, _)| *ordinal);
+        for (ordinal, bytes, findings) in found {
+            {
+                let mut state = self.state();
+                state.packs_checked += 1;
+                state.bytes_read += bytes;
+                state.chunks_checked += findings.chunks;
+            }
+            for (chunk, error) in findings.bad {
+                self.pack_fault(ordinal, chunk, &error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sampled(&self, share: Option<f64>) -> bool {
+        let mut random = [0; 4];
+        share.is_none_or(|share| {
+            self.world.fill(&mut random);
+            f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX) <= share
+        })
+    }
+
+    async fn parity(&self, stored: &BTreeMap<String, u64>) -> Result<()> {
+        self.world.call().set_phase("reading parity");
+        for group in self.view.index.groups() {
+            for (row, part) in group.parity.iter().enumerate().filter(|(_, p)| p.size != 0) {
+                if stored.get(&names::parity(&part.name)) != Some(&part.size) {
+                    continue;
+                }
+                let bytes = self.world.get(&names::parity(&part.name), None, limits::PACK).await;
+                let Some(bytes) = heal::optional(bytes)? else { continue };
+                self.state().packs_checked += 1;
+                self.state().bytes_read += part.size;
+                let opened = parity::open(&self.repo.ring, bytes.as_ref());
+                let good = opened.is_ok_and(|(d, r)| r as usize == row && d.members == group.members);
+                if !good || sha256(bytes.as_ref()) != part.name {
+                    self.parity_fault(&part.name, &Error::corrupt("The parity object is damaged."));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong_size(stored: &BTreeMap<String, u64>, key: &str, size: u64) -> Option<Error> {
+    match stored.get(key) {
+        None => Some(Error::new(Code::NotFound, format!("{key} is missing."))),
+        Some(&got) if got != size => Some(Error::corrupt(format!("{key} has {got} bytes instead of {size}."))),
+        Some(_) => None,
+    }
+}
+
+struct PackJob<W: World> {
+    world: W,
+    repo: Arc<Repository>,
+    view: View,
+    frames: Arc<Frames>,
+    full: bool,
+    todo: Mutex<Vec<u32>>,
+    found: Mutex<Vec<(u32, u64, Findings)>>,
+}
+
+impl<W: World> PackJob<W> {
+    async fn work(&self) -> Result<()> {
+        let mut tools = (Opener::default(), Vec::new());
+        loop {
+            let next = self.todo.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(ordinal) = next else { return Ok(()) };
+            let info = &self.view.index.packs()[ordinal as usize];
+            let Some(bytes) = heal::optional(self.world.get(&names::pack(&info.name), None, limits::PACK).await)? else { continue };
+            let findings = inspect(&self.repo, info, self.frames.of(ordinal), bytes.as_ref(), self.full, &mut tools);
+            self.world.call().add_bytes(info.size);
+            self.world.call().add_objects(1);
+            self.found.lock().unwrap_or_else(PoisonError::into_inner).push((ordinal, info.size, findings));
+        }
+    }
+}
