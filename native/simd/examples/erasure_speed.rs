@@ -7,6 +7,7 @@ use packvault_core::erasure::field;
 use packvault_core::erasure::group::accumulate;
 use packvault_simd::erasure::{MulAdd, kernels};
 
+/// Bytes, as a default pack.
 const MEMBER: usize = 16 << 20;
 /// Data columns and parity rows.
 const GROUPS: [(usize, usize); 4] = [(17, 3), (20, 1), (20, 4), (64, 8)];
@@ -29,14 +30,16 @@ fn main() {
     let mut all: Vec<(&str, MulAdd)> = kernels();
     all.push(("reference", field::mul_add));
     print!("{:12}", "GB/s");
-    GROUPS.iter().for_each(|(k, m)| print!("{:>12}", format!("({k},{m})")));
+    for (k, m) in GROUPS {
+        print!("{:>12}", format!("({k},{m})"));
+    }
     println!();
     for (name, mul_add) in all {
         print!("{name:12}");
         for (k, m) in GROUPS {
             let mut rows = vec![vec![0; MEMBER]; m];
             let best = (0..3).map(|_| encode(mul_add, &members, &mut rows, k)).fold(f64::INFINITY, f64::min);
-            print!("{:12.2}", (k * MEMBER) as f64 / best / 1e9);
+            print!("{:12.2}", MEMBER as f64 * k as f64 / best / 1e9);
         }
         println!();
     }

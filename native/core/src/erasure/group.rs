@@ -7,8 +7,9 @@ use crate::format::limits::{GROUP_DATA, GROUP_PARITY};
 use crate::format::parity::BLOCK;
 use crate::kernels::MulAddFn;
 
-/// Bytes of a column that are worked on at once, so that they are in the first-level cache for all rows but the first.
-const STRIP: usize = 16 << 10;
+/// Bytes of a column that are worked on at once. As much of nine columns is in a first-level cache of 48 KiB, and the next parts come from
+/// memory meanwhile: measured, 4 KiB is up to 1.6 times as fast as 32 KiB.
+const STRIP: usize = 4 << 10;
 
 /// Adds a member to the parity rows, row 0 first. Each row is at least as long as the member; what it holds beyond stays. Rows start as
 /// zeros. A member may come in pieces: each with the parts of the rows at the same offset.
@@ -89,7 +90,7 @@ pub struct Stripe<'a> {
     pub len: usize,
 }
 
-impl<'a> Stripe<'a> {
+impl Stripe<'_> {
     /// Stripe `number` of a group with rows of `shard_len` bytes, `rows` of them, and members of these sizes, of which nothing has been
     /// read: every block is missing but those that are known to be empty.
     #[must_use]
@@ -112,7 +113,9 @@ impl<'a> Stripe<'a> {
         let system = System::of(self);
         let recipes: Vec<Recipe> =
             wanted.iter().map(|(place, _)| system.recipe(*place)).collect::<std::result::Result<_, _>>()?;
-        wanted.iter_mut().for_each(|(_, out)| out.fill(0));
+        for (_, out) in &mut *wanted {
+            out.fill(0);
+        }
         for at in (0..self.len).step_by(STRIP) {
             for (column, block) in self.data.iter().enumerate() {
                 add_strip(mul_add, *block, at, wanted, |i| recipes[i].data[column]);

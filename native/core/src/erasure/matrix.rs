@@ -72,12 +72,16 @@ fn invert(mut a: Small, n: usize) -> Option<Small> {
     Some(out)
 }
 
-fn scale(line: &mut [u8; GROUP_PARITY], factor: u8) {
-    line.iter_mut().for_each(|entry| *entry = mul(*entry, factor));
+fn scale(line: &mut [u8], factor: u8) {
+    for entry in line {
+        *entry = mul(*entry, factor);
+    }
 }
 
-fn add_scaled(line: &mut [u8; GROUP_PARITY], other: &[u8; GROUP_PARITY], factor: u8) {
-    line.iter_mut().zip(other).for_each(|(entry, &value)| *entry ^= mul(value, factor));
+fn add_scaled(line: &mut [u8], other: &[u8], factor: u8) {
+    for (entry, &value) in line.iter_mut().zip(other) {
+        *entry ^= mul(value, factor);
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +150,9 @@ mod tests {
         each_square(GROUP_DATA, GROUP_PARITY, 1, &mut check);
         each_square(GROUP_DATA, GROUP_PARITY, 2, &mut check);
         each_square(GROUP_DATA, 3, 3, &mut check);
-        (1..=GROUP_PARITY).for_each(|n| each_square(10, GROUP_PARITY, n, &mut check));
+        for n in 1..=GROUP_PARITY {
+            each_square(10, GROUP_PARITY, n, &mut check);
+        }
         assert_eq!(count, 512 + 56_448 + 41_664 + 43_757);
     }
 

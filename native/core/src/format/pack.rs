@@ -115,11 +115,12 @@ impl PackBuilder {
         self.len + FRAME_OVERHEAD + 4 + ENTRY * self.entries.len() + TAIL
     }
 
-    /// Whether one more frame with this payload keeps the pack within `capacity` bytes and within the format.
+    /// Whether one more frame with this payload keeps the pack within `target` bytes; a pack without frames takes any that
+    /// fits its memory, `capacity` bytes.
     #[must_use]
-    pub fn fits(&self, payload: usize, capacity: usize) -> bool {
-        self.sealed_len() + FRAME_OVERHEAD + ENTRY + payload <= capacity
-            && self.entries.len() < limits::FRAMES as usize
+    pub fn takes(&self, payload: usize, target: usize, capacity: usize) -> bool {
+        let most = if self.entries.is_empty() { capacity } else { target };
+        self.sealed_len() + FRAME_OVERHEAD + ENTRY + payload <= most && self.entries.len() < limits::FRAMES as usize
     }
 
     /// Frames so far.

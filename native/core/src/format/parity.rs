@@ -157,6 +157,13 @@ pub fn open_end(ring: &KeyRing, head: &[u8], end: &[u8]) -> Result<(Description,
     Description::decode(&keys.open(0, &end[at..tail_at])?)
 }
 
+/// Bytes of the description, from the last [`TAIL`] bytes of a parity object of `size` bytes; `None` if they are damaged.
+#[must_use]
+pub fn description_len(tail: &[u8], size: u64) -> Option<u64> {
+    let len = u64::from_le_bytes(*tail.first_chunk::<8>()?);
+    (tail.len() == TAIL && tail.ends_with(TAIL_MAGIC) && len <= size.checked_sub((HEAD + TAIL) as u64)?).then_some(len)
+}
+
 fn damaged() -> Error {
     Error::corrupt("A parity object is damaged.")
 }

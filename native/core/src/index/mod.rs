@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::crypto::ring::ChunkId;
-use crate::format::idx::{Group, Idx, Name, Withdrawal};
+use crate::format::idx::{Group, Idx, Name, Part, Withdrawal};
 use crate::format::pack::Entry;
 
 /// Takes the first eight bytes of an id, which are as good as random; the same on every run, so that traces repeat.
@@ -63,6 +63,14 @@ pub struct PackInfo {
     pub listed: bool,
 }
 
+/// A parity group, and every object that some idx names for each of its rows.
+#[derive(Clone)]
+struct GroupRows {
+    shard_len: u64,
+    members: Vec<Part>,
+    rows: Vec<Vec<Part>>,
+}
+
 /// All idx in force, merged.
 #[derive(Clone, Default)]
 pub struct Index {
@@ -70,7 +78,7 @@ pub struct Index {
     by_name: IdMap<u32>,
     chunks: IdMap<Location>,
     more: IdMap<Vec<Location>>,
-    groups: Vec<Group>,
+    groups: Vec<GroupRows>,
     withdrawn: BTreeSet<Withdrawal>,
     loaded: BTreeMap<String, [u8; 32]>,
 }
@@ -120,11 +128,19 @@ impl Index {
     }
 
     fn add_group(&mut self, group: &Group) {
-        let same = self.groups.iter_mut().find(|g| g.members == group.members && g.parity.len() == group.parity.len());
-        let Some(known) = same else { return self.groups.push(group.clone()) };
-        for (row, part) in known.parity.iter_mut().zip(&group.parity) {
-            if part.size != 0 {
-                *row = *part;
+        let same = |g: &&mut GroupRows| g.members == group.members && g.rows.len() == group.parity.len();
+        let rows = match self.groups.iter_mut().find(same) {
+            Some(known) => &mut known.rows,
+            None => {
+                let rows = vec![Vec::new(); group.parity.len()];
+                self.groups.push(GroupRows { shard_len: group.shard_len, members: group.members.clone(), rows });
+                let Some(new) = self.groups.last_mut() else { return };
+                &mut new.rows
+            }
+        };
+        for (row, part) in rows.iter_mut().zip(&group.parity) {
+            if part.size != 0 && !row.contains(part) {
+                row.push(*part);
             }
         }
     }
@@ -141,10 +157,25 @@ impl Index {
         self.by_name.get(name).map(|&ordinal| (ordinal, &self.packs[ordinal as usize]))
     }
 
-    /// Parity groups.
+    /// Parity groups: each row is the first object that no withdrawal names.
     #[must_use]
-    pub fn groups(&self) -> &[Group] {
-        &self.groups
+    pub fn groups(&self) -> Vec<Group> {
+        let lost = |part: &Part| self.withdrawn.contains(&Withdrawal { pack: part.name, chunk: [0; 32] });
+        let first = |row: &Vec<Part>| row.iter().find(|part| !lost(part)).copied().unwrap_or(Part { name: [0; 32], size: 0 });
+        self.groups
+            .iter()
+            .map(|g| Group {
+                shard_len: g.shard_len,
+                members: g.members.clone(),
+                parity: g.rows.iter().map(first).collect(),
+            })
+            .collect()
+    }
+
+    /// Whether some idx names this parity object.
+    #[must_use]
+    pub fn names_parity(&self, name: &Name) -> bool {
+        self.groups.iter().flat_map(|g| g.rows.iter().flatten()).any(|part| part.name == *name)
     }
 
     /// What is known to be lost.

@@ -28,7 +28,7 @@ pub async fn heal_range<W: World>(
     let mut reason = no_parity(&info.name);
     for group in index.groups() {
         let Some(column) = group.members.iter().position(|m| m.name == info.name && m.size == info.size) else { continue };
-        let reader = GroupReader::open(world, repo, group).await?;
+        let reader = GroupReader::open(world, repo, &group).await?;
         match reader.range(column, offset, len).await {
             Ok(bytes) => return Ok(bytes),
             Err(e) if e.code == Code::Unrecoverable || e.is_damage() => reason = e,

@@ -70,12 +70,6 @@ impl<'a, W: World> Checker<'a, W> {
             let code = error.code.as_str();
             self.fault(Fault { key: Some(key.clone()), error: error.message.clone(), code, repairable: true, ..Fault::default() });
         }
-        for key in self.view.rounds.listed_idx().filter(|key| !self.view.index.loaded().contains_key(*key)) {
-            if !self.view.unreadable.iter().any(|(bad, _)| bad == key) {
-                let error = format!("{key} is missing.");
-                self.fault(Fault { key: Some(key.clone()), error, code: "NOT_FOUND", repairable: true, ..Fault::default() });
-            }
-        }
         Ok(())
     }
 
@@ -193,7 +187,7 @@ impl<'a, W: World> Checker<'a, W> {
         let frames = Arc::new(Frames::new(&self.view.index));
         let mut todo = Vec::new();
         for (ordinal, pack) in self.view.index.packs().iter().enumerate() {
-            if stored.contains_key(&names::pack(&pack.name)) && self.sampled(options.sample) {
+            if stored.get(&names::pack(&pack.name)) == Some(&pack.size) && self.sampled(options.sample) {
                 todo.push(ordinal as u32);
             }
         }

@@ -33,6 +33,7 @@ pub struct PackWriter<W: World> {
     world: W,
     repo: Arc<Repository>,
     generation: u64,
+    target: usize,
     capacity: usize,
     slots: Vec<Mutex<Option<OpenPack<W>>>>,
     permits: Permits,
@@ -98,6 +99,7 @@ impl<W: World> PackWriter<W> {
             world: world.clone(),
             repo: repo.clone(),
             generation,
+            target: repo.config.pack_size as usize,
             capacity,
             slots: (0..open).map(|_| Mutex::new(None)).collect(),
             permits: Permits::new(packs),
@@ -117,7 +119,7 @@ impl<W: World> PackWriter<W> {
         let chosen = &self.slots[u32::from_le_bytes(random) as usize % self.slots.len()];
         loop {
             let mut slot = chosen.lock().await;
-            let Some(full) = slot.take_if(|pack| !pack.builder.fits(payload.len(), self.capacity)) else {
+            let Some(full) = slot.take_if(|pack| !pack.builder.takes(payload.len(), self.target, self.capacity)) else {
                 if slot.is_none() {
                     *slot = Some(self.open_pack().await?);
                 }
@@ -207,7 +209,7 @@ impl<W: World> PackWriter<W> {
         for slot in &self.slots {
             left.extend(slot.lock().await.take());
         }
-        for pack in merge(left, self.capacity) {
+        for pack in merge(left, self.target) {
             self.finish_pack(pack).await?;
         }
         let mut column = self.group.lock().await;
@@ -228,11 +230,11 @@ impl<W: World> PackWriter<W> {
 }
 
 /// Puts packs that are partly filled together where they fit into one, smallest first.
-fn merge<W: World>(mut packs: Vec<OpenPack<W>>, capacity: usize) -> Vec<OpenPack<W>> {
+fn merge<W: World>(mut packs: Vec<OpenPack<W>>, target: usize) -> Vec<OpenPack<W>> {
     packs.sort_by_key(|p| p.builder.sealed_len());
     let mut out: Vec<OpenPack<W>> = Vec::new();
     for pack in packs {
-        let room = out.iter_mut().find(|into| into.builder.sealed_len() + pack.builder.sealed_len() <= capacity);
+        let room = out.iter_mut().find(|into| into.builder.sealed_len() + pack.builder.sealed_len() <= target);
         let Some(into) = room else {
             out.push(pack);
             continue;
