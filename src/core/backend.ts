@@ -96,7 +96,7 @@ function invalid(message: string, context: Record<string, string | number>): Pac
 }
 
 /** Throws INVALID_ARGUMENT unless `key` is one that every store can hold. */
-export function checkKey(key: string): void {
+export function checkKey(key: unknown): asserts key is string {
   if (typeof key === 'string' && key.length <= MAX_KEY_BYTES && KEY.test(key)) return;
   const shown = JSON.stringify(String(key).slice(0, MAX_KEY_BYTES));
   throw invalid(
@@ -107,7 +107,8 @@ export function checkKey(key: string): void {
 
 /** Throws INVALID_ARGUMENT unless prefix and `startAfter` consist of characters that keys have. */
 export function checkListing(prefix: string, startAfter: string | undefined): void {
-  for (const [name, value] of Object.entries({ prefix, startAfter: startAfter ?? '' })) {
+  const given: Record<string, unknown> = { prefix, startAfter: startAfter ?? '' };
+  for (const [name, value] of Object.entries(given)) {
     if (typeof value === 'string' && value.length <= MAX_KEY_BYTES && PREFIX.test(value)) continue;
     const shown = JSON.stringify(String(value).slice(0, MAX_KEY_BYTES));
     throw invalid(`${shown} is not a ${name}: at most ${MAX_KEY_BYTES} of [a-z0-9._/-].`, { [name]: shown });
@@ -118,11 +119,14 @@ export function checkListing(prefix: string, startAfter: string | undefined): vo
 export function checkPut(key: string, body: Uint8Array, capabilities: BackendCapabilities): void {
   checkKey(key);
   if (body.byteLength <= capabilities.maxObjectSize) return;
-  throw invalid(`${body.byteLength} bytes are more than the ${capabilities.maxObjectSize} that an object can have here.`, {
-    key,
-    size: body.byteLength,
-    maxObjectSize: capabilities.maxObjectSize,
-  });
+  throw invalid(
+    `${body.byteLength} bytes are more than the ${capabilities.maxObjectSize} that an object can have here.`,
+    {
+      key,
+      size: body.byteLength,
+      maxObjectSize: capabilities.maxObjectSize,
+    },
+  );
 }
 
 /** Throws INVALID_ARGUMENT unless every key is valid and the batch is one that the store takes at once. */

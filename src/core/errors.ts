@@ -48,7 +48,7 @@ export interface PackvaultErrorInit {
 }
 
 // Registered, so that two copies of the package in one process recognize each other's errors.
-const BRAND: unique symbol = Symbol.for('packvault.PackvaultError') as never;
+const BRAND = Symbol.for('packvault.PackvaultError');
 
 /** The one class that is thrown. Switch on `code`; the original is in `cause`. */
 export class PackvaultError extends Error {
@@ -57,7 +57,6 @@ export class PackvaultError extends Error {
   readonly retry: RetryClass;
   /** Never holds a secret. */
   readonly context: ErrorContext;
-  readonly [BRAND]: true = true;
 
   constructor(init: PackvaultErrorInit) {
     super(init.message, 'cause' in init ? { cause: init.cause } : undefined);
@@ -71,3 +70,5 @@ export class PackvaultError extends Error {
     return value instanceof Error && BRAND in value;
   }
 }
+
+Object.defineProperty(PackvaultError.prototype, BRAND, { value: true });

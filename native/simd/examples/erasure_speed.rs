@@ -39,7 +39,8 @@ fn main() {
         for (k, m) in GROUPS {
             let mut rows = vec![vec![0; MEMBER]; m];
             let best = (0..3).map(|_| encode(mul_add, &members, &mut rows, k)).fold(f64::INFINITY, f64::min);
-            print!("{:12.2}", MEMBER as f64 * k as f64 / best / 1e9);
+            let data = u32::try_from(k * MEMBER).expect("a group of less than 4 GiB");
+            print!("{:12.2}", f64::from(data) / best / 1e9);
         }
         println!();
     }

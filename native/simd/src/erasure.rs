@@ -1,17 +1,18 @@
 //! Multiply-and-add over GF(2^8), polynomial 0x11D: the inner loop of the erasure code.
 //!
-//! Multiplication by a constant is linear over GF(2). Two ways to use that: look up the products of both halves of every byte with a byte
-//! shuffle (J. S. Plank, K. M. Greenan, E. L. Miller, "Screaming Fast Galois Field Arithmetic Using Intel SIMD Instructions", FAST 2013),
-//! or apply the constant's 8×8 bit matrix with GFNI's affine instruction (Intel SDM, GF2P8AFFINEQB). GFNI's own multiplication is of no
-//! use: its polynomial is 0x11B.
+//! Multiplication by a constant is linear over GF(2). Two ways to use that: look up the products of both halves of
+//! every byte with a byte shuffle (J. S. Plank, K. M. Greenan, E. L. Miller, "Screaming Fast Galois Field Arithmetic
+//! Using Intel SIMD Instructions", FAST 2013), or apply the constant's 8×8 bit matrix with GFNI's affine instruction
+//! (Intel SDM, GF2P8AFFINEQB). GFNI's own multiplication is of no use: its polynomial is 0x11B.
 
 use std::sync::OnceLock;
 
-/// `acc[i] ^= coefficient * data[i]` for every `i < data.len()`; what `acc` holds beyond stays. Panics if `acc` is the shorter one.
+/// `acc[i] ^= coefficient * data[i]` for every `i < data.len()`; what `acc` holds beyond stays. Panics if `acc` is the
+/// shorter one.
 pub type MulAdd = fn(acc: &mut [u8], data: &[u8], coefficient: u8);
 
-/// `acc[i] ^= coefficient * data[i]` with the best kernel that this CPU has. Gives the same bytes as the scalar reference
-/// (`packvault_core::erasure::field::mul_add`). Panics if `acc` is shorter than `data`.
+/// `acc[i] ^= coefficient * data[i]` with the best kernel that this CPU has. Gives the same bytes as the scalar
+/// reference (`packvault_core::erasure::field::mul_add`). Panics if `acc` is shorter than `data`.
 pub fn mul_add(acc: &mut [u8], data: &[u8], coefficient: u8) {
     static BEST: OnceLock<MulAdd> = OnceLock::new();
     BEST.get_or_init(|| kernels()[0].1)(acc, data, coefficient);
@@ -95,8 +96,8 @@ mod arch {
         kernels
     }
 
-    /// For every coefficient the matrix that GF2P8AFFINEQB multiplies each byte by. Bit i of a result is the parity of the byte and
-    /// the matrix' byte 7 − i; so bit j of that byte is bit i of coefficient × 2^j.
+    /// For every coefficient the matrix that GF2P8AFFINEQB multiplies each byte by. Bit i of a result is the parity of
+    /// the byte and the matrix' byte 7 − i; so bit j of that byte is bit i of coefficient × 2^j.
     static AFFINE: [i64; 256] = {
         let mut matrices = [0; 256];
         let mut coefficient = 0;
@@ -112,7 +113,8 @@ mod arch {
         matrices
     };
 
-    /// Starts with what is before the first aligned 64 bytes of `acc`: stores that straddle cache lines cost up to half of the speed.
+    /// Starts with what is before the first aligned 64 bytes of `acc`: stores that straddle cache lines cost up to half
+    /// of the speed.
     #[target_feature(enable = "avx512f,avx512bw,gfni")]
     fn gfni(acc: &mut [u8], data: &[u8], coefficient: u8) {
         let matrix = _mm512_set1_epi64(AFFINE[usize::from(coefficient)]);

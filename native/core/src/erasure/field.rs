@@ -1,6 +1,6 @@
-//! The field GF(2^8) with the polynomial x⁸ + x⁴ + x³ + x² + 1 (0x11D) and generator 2 (docs/format.md §20): bytes, whose sum is XOR
-//! and whose product is the product of polynomials over GF(2), reduced. Logarithm tables after J. S. Plank, "A Tutorial on
-//! Reed-Solomon Coding for Fault-Tolerance in RAID-like Systems" (1997).
+//! The field GF(2^8) with the polynomial x⁸ + x⁴ + x³ + x² + 1 (0x11D) and generator 2 (docs/format.md §20): bytes,
+//! whose sum is XOR and whose product is the product of polynomials over GF(2), reduced. Logarithm tables after J. S.
+//! Plank, "A Tutorial on Reed-Solomon Coding for Fault-Tolerance in RAID-like Systems" (1997).
 
 /// The reducing polynomial, with its leading term.
 pub const POLYNOMIAL: u16 = 0x11D;
@@ -52,8 +52,9 @@ pub const fn div(a: u8, b: u8) -> u8 {
     mul(a, inv(b))
 }
 
-/// `acc[i] ^= coefficient * data[i]` for every `i < data.len()`; what `acc` holds beyond stays. Panics if `acc` is the shorter one.
-/// This is the portable reference ([`crate::kernels::MulAddFn`]): every faster kernel gives the same bytes.
+/// `acc[i] ^= coefficient * data[i]` for every `i < data.len()`; what `acc` holds beyond stays. Panics if `acc` is the
+/// shorter one. This is the portable reference ([`crate::kernels::MulAddFn`]): every faster kernel gives the same
+/// bytes.
 pub fn mul_add(acc: &mut [u8], data: &[u8], coefficient: u8) {
     let acc = &mut acc[..data.len()];
     match coefficient {
@@ -66,8 +67,8 @@ pub fn mul_add(acc: &mut [u8], data: &[u8], coefficient: u8) {
     }
 }
 
-/// Products of a coefficient with every byte. Multiplication is linear, so each upper half of a power of two is the lower half
-/// plus one product: that makes the table cheap enough to build per call.
+/// Products of a coefficient with every byte. Multiplication is linear, so each upper half of a power of two is the
+/// lower half plus one product: that makes the table cheap enough to build per call.
 fn products(coefficient: u8) -> [u8; 256] {
     let mut row = [0; 256];
     for bit in 0..8 {

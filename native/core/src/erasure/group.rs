@@ -7,12 +7,12 @@ use crate::format::limits::{GROUP_DATA, GROUP_PARITY};
 use crate::format::parity::BLOCK;
 use crate::kernels::MulAddFn;
 
-/// Bytes of a column that are worked on at once. As much of nine columns is in a first-level cache of 48 KiB, and the next parts come from
-/// memory meanwhile: measured, 4 KiB is up to 1.6 times as fast as 32 KiB.
+/// Bytes of a column that are worked on at once. As much of nine columns is in a first-level cache of 48 KiB, and the
+/// next parts come from memory meanwhile: measured, 4 KiB is up to 1.6 times as fast as 32 KiB.
 const STRIP: usize = 4 << 10;
 
-/// Adds a member to the parity rows, row 0 first. Each row is at least as long as the member; what it holds beyond stays. Rows start as
-/// zeros. A member may come in pieces: each with the parts of the rows at the same offset.
+/// Adds a member to the parity rows, row 0 first. Each row is at least as long as the member; what it holds beyond
+/// stays. Rows start as zeros. A member may come in pieces: each with the parts of the rows at the same offset.
 ///
 /// Panics if a row is too short, or for a column or row beyond the limits.
 pub fn accumulate(mul_add: MulAddFn, column: usize, member: &[u8], rows: &mut [&mut [u8]]) {
@@ -24,8 +24,8 @@ pub fn accumulate(mul_add: MulAddFn, column: usize, member: &[u8], rows: &mut [&
     }
 }
 
-/// Takes a member out of the parity rows: new = old − coefficient × member. The rows are then those of the group with this column
-/// empty, though as long as before. In GF(2^8) subtracting is adding; panics as [`accumulate`] does.
+/// Takes a member out of the parity rows: new = old − coefficient × member. The rows are then those of the group with
+/// this column empty, though as long as before. In GF(2^8) subtracting is adding; panics as [`accumulate`] does.
 pub fn remove(mul_add: MulAddFn, column: usize, member: &[u8], rows: &mut [&mut [u8]]) {
     accumulate(mul_add, column, member, rows);
 }
@@ -78,8 +78,9 @@ impl From<SolveError> for Error {
     }
 }
 
-/// One stripe as it was read: the blocks with one number. `None` is a block that is missing or wrong. A shorter data block counts as filled
-/// up with zeros. A column that ends before the stripe, or was removed, is an empty block: it can't be lost.
+/// One stripe as it was read: the blocks with one number. `None` is a block that is missing or wrong. A shorter data
+/// block counts as filled up with zeros. A column that ends before the stripe, or was removed, is an empty block: it
+/// can't be lost.
 #[derive(Clone, Debug)]
 pub struct Stripe<'a> {
     /// Members, by column.
@@ -91,8 +92,8 @@ pub struct Stripe<'a> {
 }
 
 impl Stripe<'_> {
-    /// Stripe `number` of a group with rows of `shard_len` bytes, `rows` of them, and members of these sizes, of which nothing has been
-    /// read: every block is missing but those that are known to be empty.
+    /// Stripe `number` of a group with rows of `shard_len` bytes, `rows` of them, and members of these sizes, of which
+    /// nothing has been read: every block is missing but those that are known to be empty.
     #[must_use]
     pub fn unread(number: u64, shard_len: u64, sizes: &[u64], rows: usize) -> Self {
         let block = |size: u64| if block_len(size, number) == 0 { Some([].as_slice()) } else { None };
@@ -103,11 +104,12 @@ impl Stripe<'_> {
         }
     }
 
-    /// Fills each slice with the start of the block at its place, whether that is missing or not. A slice holds as much of the block as
-    /// the caller needs, at most `len` bytes. Only the parity blocks that the missing data needs are used, the first ones that are there.
+    /// Fills each slice with the start of the block at its place, whether that is missing or not. A slice holds as much
+    /// of the block as the caller needs, at most `len` bytes. Only the parity blocks that the missing data needs are
+    /// used, the first ones that are there.
     ///
-    /// Each wanted block is one combination of the blocks that are there (the solved system, multiplied out), so nothing is allocated but
-    /// a few factors, and what is not wanted is not computed.
+    /// Each wanted block is one combination of the blocks that are there (the solved system, multiplied out), so
+    /// nothing is allocated but a few factors, and what is not wanted is not computed.
     pub fn restore(&self, mul_add: MulAddFn, wanted: &mut [(Place, &mut [u8])]) -> std::result::Result<(), SolveError> {
         self.check(wanted)?;
         let system = System::of(self);
@@ -127,7 +129,8 @@ impl Stripe<'_> {
         Ok(())
     }
 
-    /// The missing data blocks, each `len` bytes, by column. `UNRECOVERABLE` when more are missing than parity blocks are there.
+    /// The missing data blocks, each `len` bytes, by column. `UNRECOVERABLE` when more are missing than parity blocks
+    /// are there.
     pub fn solve(&self, mul_add: MulAddFn) -> Result<Vec<(usize, Vec<u8>)>> {
         let missing = (0..self.data.len()).filter(|&column| self.data[column].is_none());
         let mut found: Vec<(usize, Vec<u8>)> = missing.map(|column| (column, vec![0; self.len])).collect();
@@ -216,9 +219,9 @@ impl System {
         Ok(recipe)
     }
 
-    /// Adds the sum of all missing columns, each times `weight`. With S the missing columns, A their coefficients in the rows used, and P
-    /// those rows less the data that is there: S = A⁻¹ P. So row r counts with f = Σ weight × A⁻¹, and each column that is there with
-    /// f × its coefficient in r.
+    /// Adds the sum of all missing columns, each times `weight`. With S the missing columns, A their coefficients in
+    /// the rows used, and P those rows less the data that is there: S = A⁻¹ P. So row r counts with f = Σ weight × A⁻¹,
+    /// and each column that is there with f × its coefficient in r.
     fn add_missing(&self, recipe: &mut Recipe, weight: impl Fn(usize) -> u8) -> std::result::Result<(), SolveError> {
         let Some(rows) = self.rows.get(..self.missing.len()) else {
             return Err(SolveError::TooManyErasures { missing: self.missing.len(), available: self.rows.len() });

@@ -26,18 +26,20 @@ const COEFFICIENTS: [[u8; GROUP_DATA]; GROUP_PARITY] = {
     table
 };
 
-/// Coefficient of data column `column` (0 to 63) in parity row `row` (0 to 7); panics beyond them. It is the Cauchy matrix
-/// 1 / (x ⊕ y), x = row, y = 8 + column, with every column divided by its first entry, so that row 0 is plain XOR.
+/// Coefficient of data column `column` (0 to 63) in parity row `row` (0 to 7); panics beyond them. It is the Cauchy
+/// matrix 1 / (x ⊕ y), x = row, y = 8 + column, with every column divided by its first entry, so that row 0 is plain
+/// XOR.
 ///
-/// Every square part of a Cauchy matrix can be inverted (J. Blömer et al., "An XOR-Based Erasure-Resilient Coding Scheme", 1995), and
-/// scaling columns keeps that: so any k of a stripe's k + m blocks give back all others.
+/// Every square part of a Cauchy matrix can be inverted (J. Blömer et al., "An XOR-Based Erasure-Resilient Coding
+/// Scheme", 1995), and scaling columns keeps that: so any k of a stripe's k + m blocks give back all others.
 #[must_use]
 pub const fn coefficient(row: usize, column: usize) -> u8 {
     COEFFICIENTS[row][column]
 }
 
-/// Inverse of the square matrix of the coefficients where these rows (at most 8) and columns (as many) meet: `[column][row]`, by
-/// their positions in the arguments. `None` if there is none, which for distinct rows and distinct columns cannot be.
+/// Inverse of the square matrix of the coefficients where these rows (at most 8) and columns (as many) meet:
+/// `[column][row]`, by their positions in the arguments. `None` if there is none, which for distinct rows and distinct
+/// columns cannot be.
 #[must_use]
 pub fn inverse(rows: &[usize], columns: &[usize]) -> Option<Small> {
     let mut matrix: Small = [[0; GROUP_PARITY]; GROUP_PARITY];
@@ -49,16 +51,17 @@ pub fn inverse(rows: &[usize], columns: &[usize]) -> Option<Small> {
     invert(matrix, rows.len())
 }
 
-/// Gauss-Jordan elimination on the first `n` rows and columns.
+/// Gauss-Jordan elimination on the first `n` rows and columns. Lines are never exchanged: since every square part of the
+/// matrix can be inverted, no pivot becomes 0.
 fn invert(mut a: Small, n: usize) -> Option<Small> {
     let mut out: Small = [[0; GROUP_PARITY]; GROUP_PARITY];
     for (i, line) in out.iter_mut().enumerate().take(n) {
         line[i] = 1;
     }
     for i in 0..n {
-        let pivot = (i..n).find(|&line| a[line][i] != 0)?;
-        a.swap(i, pivot);
-        out.swap(i, pivot);
+        if a[i][i] == 0 {
+            return None;
+        }
         let factor = inv(a[i][i]);
         scale(&mut a[i], factor);
         scale(&mut out[i], factor);

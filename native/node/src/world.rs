@@ -1,0 +1,257 @@
+//! The world of one call: its store is JavaScript, its workers run on the engine's threads.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_executor::Executor;
+use futures_lite::FutureExt;
+use napi::bindgen_prelude::Uint8Array;
+use packvault_core::error::{Code, Error, Result};
+use packvault_core::kernels::Kernels;
+use packvault_core::progress::Call;
+use packvault_core::world::{Clock, Compute, Entropy, ObjectInfo, PutMode, Sink, Source, Store, Task, World};
+use serde::Deserialize;
+
+use crate::block::{Block, Lent, Pool};
+use crate::operations::{Answer, Asked, Operation, Operations};
+
+/// Bytes that a source is asked for at once.
+const READ: usize = 1 << 20;
+/// Reads of a source that are asked for ahead.
+const AHEAD: usize = 3;
+
+/// One call, as the engine sees the world.
+#[derive(Clone)]
+pub struct NodeWorld {
+    /// The call's number.
+    pub id: u32,
+    /// The queue to JavaScript.
+    pub operations: Arc<Operations>,
+    /// The call's memory.
+    pub pool: Arc<Pool>,
+    /// The engine's threads.
+    pub executor: Arc<Executor<'static>>,
+    /// How many there are.
+    pub threads: usize,
+    /// Set by a panic: the engine can't be trusted any more.
+    pub poisoned: Arc<AtomicBool>,
+    /// Progress and events.
+    pub call: Arc<Call>,
+}
+
+/// What a get returned; JavaScript does not touch it any more.
+pub struct Bytes(Uint8Array);
+
+// SAFETY: nothing writes to what a backend has returned.
+unsafe impl Sync for Bytes {}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    key: String,
+    size: u64,
+    modified_ms: i64,
+}
+
+impl From<Info> for ObjectInfo {
+    fn from(info: Info) -> Self {
+        Self { key: info.key, size: info.size, modified_ms: info.modified_ms }
+    }
+}
+
+impl NodeWorld {
+    fn operation(&self, verb: &str, key: &str) -> Operation {
+        Operation { call: self.id, verb: verb.into(), key: key.into(), ..Operation::default() }
+    }
+
+    async fn text<T: for<'a> Deserialize<'a>>(&self, operation: Operation) -> Result<T> {
+        match self.operations.ask(operation, None).await.0? {
+            Answer::Text(text) => serde_json::from_str(&text).map_err(|e| Error::new(Code::Internal, format!("bridge: {e}"))),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// An operation on a block that the engine gets back when it went well, and gives up when it did not.
+    async fn with_block(&self, mut operation: Operation, block: Block) -> Result<(Answer, Block)> {
+        let lent = block.take().ok_or_else(wrong_answer)?;
+        operation.block = lent.id;
+        let id = lent.id;
+        self.settle(id, self.operations.ask(operation, Some(lent.array))).await
+    }
+
+    /// The answer to an operation that was lent block `id`.
+    async fn settle(&self, id: u32, asked: Asked) -> Result<(Answer, Block)> {
+        let (answer, array) = asked.await;
+        let lent = Lent { array: array.ok_or_else(wrong_answer)?, id };
+        match answer {
+            Ok(answer) => Ok((answer, self.pool.adopt(lent))),
+            Err(error) => {
+                self.pool.give_up(lent);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn wrong_answer() -> Error {
+    Error::new(Code::Internal, "bridge: an operation got an answer of the wrong kind")
+}
+
+impl Store for NodeWorld {
+    type Block = Block;
+    type Bytes = Bytes;
+
+    async fn block(&self, size: usize) -> Result<Block> {
+        self.pool.block(size).await
+    }
+
+    async fn put(&self, key: &str, body: Block, len: usize, mode: PutMode, sha256: Option<[u8; 32]>) -> Result<()> {
+        let operation = Operation {
+            length: len as f64,
+            create: mode == PutMode::Create,
+            sha256: sha256.map(hex::encode).unwrap_or_default(),
+            ..self.operation("put", key)
+        };
+        self.with_block(operation, body).await.map(|_| ())
+    }
+
+    async fn get(&self, key: &str, range: Option<(u64, u64)>, max: u64) -> Result<Bytes> {
+        let (offset, length) = range.map_or((0.0, -1.0), |(offset, length)| (offset as f64, length as f64));
+        let operation = Operation { offset, length, limit: max as f64, ..self.operation("get", key) };
+        match self.operations.ask(operation, None).await.0? {
+            Answer::Bytes(bytes) if range.is_none_or(|(_, length)| bytes.len() as u64 == length) => Ok(Bytes(bytes)),
+            Answer::Bytes(_) => Err(Error::new(Code::RangeInvalid, format!("{key}: the store returned another number of bytes"))),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    async fn stat(&self, key: &str) -> Result<ObjectInfo> {
+        self.text::<Info>(self.operation("stat", key)).await.map(ObjectInfo::from)
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<ObjectInfo>> {
+        let operation = Operation { after: after.into(), limit: limit as f64, ..self.operation("list", prefix) };
+        Ok(self.text::<Vec<Info>>(operation).await?.into_iter().map(ObjectInfo::from).collect())
+    }
+
+    async fn delete(&self, keys: Vec<String>) -> Result<()> {
+        self.operations.ask(Operation { keys, ..self.operation("delete", "") }, None).await.0.map(|_| ())
+    }
+}
+
+impl Clock for NodeWorld {
+    fn now_ms(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    }
+}
+
+impl Entropy for NodeWorld {
+    fn fill(&self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the operating system gives randomness");
+    }
+}
+
+impl Compute for NodeWorld {
+    fn spawn<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Task<T> {
+        let poisoned = self.poisoned.clone();
+        let guarded = async move {
+            AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+                poisoned.store(true, Ordering::Relaxed);
+                Err(panicked(panic.as_ref()))
+            })
+        };
+        Box::pin(self.executor.spawn(guarded))
+    }
+
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn memory(&self) -> usize {
+        self.pool.limit()
+    }
+
+    fn kernels(&self) -> Kernels {
+        Kernels { scan: packvault_core::chunk::gear::scan, mul_add: packvault_simd::erasure::mul_add }
+    }
+}
+
+impl World for NodeWorld {
+    fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+}
+
+/// What a panic said.
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into());
+    Error::new(Code::Internal, format!("The engine met a defect of its own: {text}. What was stored before is not harmed. Open the repository again."))
+}
+
+/// A read that JavaScript was asked for, and the number of the block that it fills.
+type Read = (u32, Asked);
+
+/// Items that JavaScript reads into blocks, a few blocks ahead.
+pub struct NodeSource {
+    world: NodeWorld,
+    item: usize,
+    ahead: VecDeque<Read>,
+}
+
+impl NodeSource {
+    /// The items of a call.
+    pub fn new(world: NodeWorld) -> Self {
+        Self { world, item: 0, ahead: VecDeque::new() }
+    }
+
+    /// Asks for a read. JavaScript performs reads in the order in which they were asked for.
+    async fn ask(&self, item: usize) -> Result<Read> {
+        let block = self.world.pool.block(READ).await?;
+        let length = block.as_ref().len() as f64;
+        let lent = block.take().ok_or_else(wrong_answer)?;
+        let operation = Operation { limit: item as f64, length, block: lent.id, ..self.world.operation("read", "") };
+        Ok((lent.id, self.world.operations.ask(operation, Some(lent.array))))
+    }
+}
+
+impl Source<NodeWorld> for NodeSource {
+    async fn next(&mut self, item: usize) -> Result<Option<(Block, usize)>> {
+        if item != self.item {
+            self.ahead.clear();
+            self.item = item;
+        }
+        while self.ahead.len() < AHEAD {
+            let read = self.ask(item).await?;
+            self.ahead.push_back(read);
+        }
+        let Some((id, asked)) = self.ahead.pop_front() else { return Err(wrong_answer()) };
+        let (answer, block) = self.world.settle(id, asked).await?;
+        let Answer::Text(count) = answer else { return Err(wrong_answer()) };
+        let len = count.parse().map_err(|_| wrong_answer())?;
+        Ok((len > 0).then_some((block, len)))
+    }
+}
+
+/// Where JavaScript takes restored bytes.
+pub struct NodeSink(pub NodeWorld);
+
+impl Sink<NodeWorld> for NodeSink {
+    async fn write(&self, offset: u64, block: Block, len: usize) -> Result<()> {
+        let operation = Operation { offset: offset as f64, length: len as f64, ..self.0.operation("write", "") };
+        self.0.with_block(operation, block).await.map(|_| ())
+    }
+}
