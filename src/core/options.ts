@@ -1,0 +1,145 @@
+/** Checks what callers give, before the engine is asked. */
+import { availableParallelism } from 'node:os';
+import { PackvaultError } from './errors.ts';
+import type { IngestItem, InitOptions, OpenOptions, SnapshotFilter, VerifyOptions } from './types.ts';
+
+const MIB = 1 << 20;
+
+/** INVALID_ARGUMENT. */
+export function invalid(message: string): PackvaultError {
+  return new PackvaultError({ code: 'INVALID_ARGUMENT', message: `${message} Nothing was changed.` });
+}
+
+function whole(name: string, value: number, least: number, most: number): number {
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    throw invalid(`${name} must be a whole number from ${least} to ${most}, not ${String(value)}.`);
+  }
+  return value;
+}
+
+/** Threads, memory and requests of a repository, with defaults. */
+export function engineOptions(options: OpenOptions): { threads: number; memoryLimit: number; concurrency: number } {
+  return {
+    threads: whole('threads', options.threads ?? Math.min(availableParallelism(), 256), 1, 256),
+    memoryLimit: whole('memoryLimit', options.memoryLimit ?? 256 * MIB, 16 * MIB, 2 ** 46),
+    concurrency: whole('concurrency', options.concurrency ?? 16, 1, 1024),
+  };
+}
+
+/** A copy of the passphrase's bytes, which the caller wipes. Text is normalized to form C. */
+export function passphraseBytes(passphrase: string | Uint8Array | undefined): Uint8Array | undefined {
+  if (passphrase === undefined) return undefined;
+  const bytes =
+    typeof passphrase === 'string' ? new TextEncoder().encode(passphrase.normalize('NFC')) : Uint8Array.from(passphrase);
+  if (bytes.byteLength === 0) throw invalid('The passphrase is empty.');
+  if (bytes.byteLength > MIB) throw invalid('The passphrase is longer than 1 MiB.');
+  return bytes;
+}
+
+/** The engine's init options. `local`: the defaults of local disk. */
+export function initOptions(options: InitOptions, local: boolean, exclusiveCreate: boolean): Record<string, unknown> {
+  const { chunking = { min: 65_536, average: 262_144, max: 1_048_576 }, kdf, parity } = options;
+  const packSize = whole('packSize', options.packSize ?? (local ? 16 : 32) * MIB, 65_536, 256 * MIB);
+  const chosen = parity === undefined ? (local ? { data: 17, parity: 3 } : null) : parity === false ? null : parity;
+  if (chosen !== null) {
+    whole('parity.data', chosen.data, 1, 64);
+    whole('parity.parity', chosen.parity, 1, 8);
+  }
+  for (const name of ['min', 'average', 'max'] as const) whole(`chunking.${name}`, chunking[name], 256, 16 * MIB);
+  if (!(chunking.min < chunking.average && chunking.average < chunking.max)) {
+    throw invalid('chunking: min must be less than average, and average less than max.');
+  }
+  if (options.chunkId !== undefined && !['blake3', 'sha256'].includes(options.chunkId)) {
+    throw invalid("chunkId must be 'blake3' or 'sha256'.");
+  }
+  return {
+    compression: compression(options.compression ?? 'zstd'),
+    chunking,
+    chunkId: options.chunkId ?? 'blake3',
+    packSize,
+    parity: chosen,
+    ...(kdf !== undefined && { kdf: kdfCost(kdf) }),
+    exclusiveCreate,
+  };
+}
+
+/** The engine's form of a key derivation's cost. */
+export function kdfCost(kdf: NonNullable<InitOptions['kdf']>): Record<string, number> {
+  return {
+    memoryKiB: whole('kdf.memoryKiB', kdf.memoryKiB, 65_536, 4_194_304),
+    iterations: whole('kdf.iterations', kdf.iterations, 3, 64),
+    parallelism: whole('kdf.parallelism', kdf.parallelism, 1, 16),
+  };
+}
+
+function compression(chosen: NonNullable<InitOptions['compression']>): { codec: string; level: number } {
+  if (chosen === 'zstd') return { codec: 'zstd', level: 1 };
+  if (chosen === 'gzip') return { codec: 'gzip', level: 6 };
+  if (chosen === 'none') return { codec: 'none', level: 0 };
+  if (typeof chosen === 'object' && (chosen.codec === 'zstd' || chosen.codec === 'gzip')) {
+    const [least, most] = chosen.codec === 'zstd' ? [-7, 22] : [1, 12];
+    const level = whole('compression.level', chosen.level, least, most);
+    if (level === 0) throw invalid('compression.level 0 is not a level; use none.');
+    return { codec: chosen.codec, level };
+  }
+  if ((chosen as unknown) === 'auto') {
+    throw new PackvaultError({ code: 'UNSUPPORTED', message: "compression 'auto' does not work yet. Use 'zstd'." });
+  }
+  throw invalid("compression must be 'zstd', 'gzip', 'none' or { codec, level }.");
+}
+
+/** The least memory limit that a repository of this shape can work with, in bytes. */
+export function leastMemory(config: { packSize: number; chunking: { max: number }; parity: { parity: number } | null }): number {
+  const pack = Math.max(config.packSize, Math.max(config.chunking.max, 327_696) + 4096);
+  const rows = config.parity?.parity ?? 0;
+  // Half of the limit is an ingest's: the packs of a group's parity, one pack being filled, and an eighth for the source.
+  return Math.ceil(2 * (8 / 7) * (pack * (1 + rows * 1.02) + 4 * MIB));
+}
+
+/** Milliseconds since 1970 of a date filter. */
+export function dateMs(name: string, value: string | Date | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const ms = value instanceof Date ? value.getTime() : Date.parse(value);
+  if (Number.isNaN(ms)) throw invalid(`${name} is not a date: ${String(value)}.`);
+  return ms;
+}
+
+/** The engine's form of a filter. */
+export function snapshotFilter(filter: SnapshotFilter): Record<string, unknown> {
+  return {
+    tags: checkTags(filter.tags ?? {}),
+    after: dateMs('after', filter.after) ?? null,
+    before: dateMs('before', filter.before) ?? null,
+  };
+}
+
+/** Tags whose names and values are text. */
+export function checkTags(tags: Readonly<Record<string, string>>): Record<string, string> {
+  for (const [name, value] of Object.entries(tags)) {
+    if (typeof value !== 'string') throw invalid(`The tag ${JSON.stringify(name)} is not text.`);
+  }
+  return { ...tags };
+}
+
+/** Items with names that the format can hold, each once. */
+export function checkItems(items: readonly IngestItem[]): void {
+  if (!Array.isArray(items) || items.length === 0) throw invalid('There are no items to ingest.');
+  const seen = new Set<string>();
+  for (const { name } of items) {
+    if (typeof name !== 'string' || name === '') throw invalid('Every item needs a name.');
+    const bytes = Buffer.byteLength(name);
+    if (bytes > 65_535) throw invalid(`An item's name has ${bytes} bytes; 65,535 are the most.`);
+    if (name.includes('\0')) throw invalid(`The item name ${JSON.stringify(name)} holds a NUL.`);
+    if (!name.isWellFormed()) throw invalid(`The item name ${JSON.stringify(name)} is not well-formed Unicode.`);
+    if (seen.has(name)) throw invalid(`Two items have the name ${JSON.stringify(name)}.`);
+    seen.add(name);
+  }
+}
+
+/** The engine's form of verify's options. */
+export function verifyOptions(options: VerifyOptions): { level: string; sample: number | null } {
+  const { level = 'standard', sample } = options;
+  if (!['quick', 'standard', 'full'].includes(level)) throw invalid("level must be 'quick', 'standard' or 'full'.");
+  if (sample !== undefined && !(sample >= 0 && sample <= 1)) throw invalid('sample must be from 0 to 1.');
+  return { level, sample: sample ?? null };
+}

@@ -1,0 +1,44 @@
+/** What packvault exports. */
+export { LocalBackend } from './backends/local/index.ts';
+export { openUrl } from './backends/open-url.ts';
+export { Repository, Repository as ContainerArchive } from './connect.ts';
+export type {
+  BackendCapabilities,
+  GetOptions,
+  ListOptions,
+  ObjectInfo,
+  PutOptions,
+  StorageBackend,
+} from './core/backend.ts';
+export { type ErrorCode, PackvaultError, type RetryClass } from './core/errors.ts';
+export type { RepositoryEvents, Subscription } from './core/events.ts';
+export type { AddKeyOptions, Keys } from './core/keys.ts';
+export type {
+  ByteSource,
+  CallOptions,
+  IngestItem,
+  IngestOptions,
+  InitOptions,
+  KdfCost,
+  KeyInfo,
+  LockInfo,
+  OpenOptions,
+  Progress,
+  RepairResult,
+  RepairResult as IRepairResult,
+  RepositoryStats,
+  RestoreOptions,
+  RestoreToOptions,
+  Snapshot,
+  Snapshot as ISnapshot,
+  SnapshotFilter,
+  SnapshotItem,
+  SnapshotItem as ISnapshotItem,
+  Tags,
+  VerifyError,
+  VerifyError as IVerifyError,
+  VerifyOptions,
+  VerifyResult,
+  VerifyResult as IVerifyResult,
+  VerifyStats,
+} from './core/types.ts';
