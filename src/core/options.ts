@@ -130,7 +130,7 @@ export function checkItems(items: readonly IngestItem[]): void {
     const bytes = Buffer.byteLength(name);
     if (bytes > 65_535) throw invalid(`An item's name has ${bytes} bytes; 65,535 are the most.`);
     if (name.includes('\0')) throw invalid(`The item name ${JSON.stringify(name)} holds a NUL.`);
-    if (!name.isWellFormed()) throw invalid(`The item name ${JSON.stringify(name)} is not well-formed Unicode.`);
+    if (Buffer.from(name).toString() !== name) throw invalid(`The item name ${JSON.stringify(name)} is not well-formed Unicode.`);
     if (seen.has(name)) throw invalid(`Two items have the name ${JSON.stringify(name)}.`);
     seen.add(name);
   }

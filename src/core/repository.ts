@@ -26,13 +26,13 @@ import type {
   IngestOptions,
   InitOptions,
   LockInfo,
-  OpenOptions,
   RepairResult,
   RepositoryStats,
   RestoreOptions,
   RestoreToOptions,
   Snapshot,
   SnapshotFilter,
+  SnapshotItem,
   VerifyError,
   VerifyOptions,
   VerifyResult,
@@ -55,7 +55,11 @@ interface Config {
 }
 
 /** What the engine stores with a snapshot and users don't need. */
-type StoredSnapshot = Snapshot & { readonly engine?: string; readonly features?: unknown; readonly items: readonly { kind?: number }[] };
+type StoredSnapshot = Omit<Snapshot, 'items'> & {
+  readonly engine?: string;
+  readonly features?: unknown;
+  readonly items: readonly (SnapshotItem & { readonly kind?: number })[];
+};
 
 /** A repository that is open. Made by `init` and `open` of the package. */
 export class OpenRepository implements AsyncDisposable {
@@ -302,5 +306,5 @@ function restoreRequest(snapshot: string, options: RestoreOptions, ordered: bool
 
 function publicSnapshot(stored: StoredSnapshot): Snapshot {
   const { engine: _engine, features: _features, items, ...rest } = stored;
-  return { ...rest, items: items.map(({ kind: _kind, ...item }) => item as Snapshot['items'][number]) };
+  return { ...rest, items: items.map(({ kind: _kind, ...item }) => item) };
 }
