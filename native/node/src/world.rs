@@ -182,7 +182,7 @@ impl Compute for NodeWorld {
     }
 
     fn kernels(&self) -> Kernels {
-        Kernels { scan: packvault_core::chunk::gear::scan, mul_add: packvault_simd::erasure::mul_add }
+        Kernels { scan: packvault_simd::cut::scan, mul_add: packvault_simd::erasure::mul_add }
     }
 }
 

@@ -33,11 +33,11 @@ impl Params {
     }
 }
 
-/// A mask of `bits` one bits: up to 13 of them from bit 15 downwards, where a vector unit finds candidates from the last 16 bytes
+/// A mask of `bits` one bits: up to 12 of them from bit 15 downwards, where a vector unit finds candidates from the last 16 bytes
 /// alone (docs/adr/0001-mask-layout.md), the others from bit 63 downwards.
 #[must_use]
 pub fn mask(bits: u32) -> u64 {
-    let low = bits.min(13);
+    let low = bits.min(12);
     let high = bits - low;
     let low_mask = ((1_u64 << low) - 1) << (16 - low);
     if high == 0 { low_mask } else { low_mask | (u64::MAX << (64 - high)) }
