@@ -32,7 +32,11 @@ export class Repository extends OpenRepository {
     return Repository.#start(where, 'open', options);
   }
 
-  static async #start(where: string | StorageBackend, verb: 'init' | 'open', options: InitOptions): Promise<Repository> {
+  static async #start(
+    where: string | StorageBackend,
+    verb: 'init' | 'open',
+    options: InitOptions,
+  ): Promise<Repository> {
     options.signal?.throwIfAborted();
     const connection = await connect(where);
     try {

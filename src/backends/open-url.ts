@@ -13,10 +13,16 @@ export function isLocal(location: string): boolean {
  * Opens a store by location. A location without a scheme is a path on local disk. UNSUPPORTED for schemes that this version
  * does not have.
  */
-export async function openUrl(location: string, options: { readonly signal?: AbortSignal } = {}): Promise<StorageBackend> {
+export async function openUrl(
+  location: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<StorageBackend> {
   options.signal?.throwIfAborted();
   if (typeof location !== 'string' || location === '') {
-    throw new PackvaultError({ code: 'INVALID_ARGUMENT', message: 'A location is a path, such as /srv/backups. Nothing was opened.' });
+    throw new PackvaultError({
+      code: 'INVALID_ARGUMENT',
+      message: 'A location is a path, such as /srv/backups. Nothing was opened.',
+    });
   }
   if (isLocal(location)) return new LocalBackend(location);
   const scheme = location.slice(0, location.indexOf(':'));

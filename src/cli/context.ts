@@ -83,7 +83,10 @@ export class Context {
   engine(): { memoryLimit?: number; threads?: number } {
     const memory = this.number('memory-limit');
     const threads = this.number('threads');
-    return { ...(memory !== undefined && { memoryLimit: memory * 2 ** 20 }), ...(threads !== undefined && { threads }) };
+    return {
+      ...(memory !== undefined && { memoryLimit: memory * 2 ** 20 }),
+      ...(threads !== undefined && { threads }),
+    };
   }
 
   number(name: string): number | undefined {
@@ -107,4 +110,3 @@ export class Context {
     process.stderr.write(`${text}\n`);
   }
 }
-

@@ -98,7 +98,8 @@ function report(error: unknown, json: boolean): void {
   const code = exitCode(error);
   const message = error instanceof Error ? error.message : String(error);
   const kind = typeof (error as { code?: unknown }).code === 'string' ? (error as { code: string }).code : 'FAILED';
-  if (json) process.stdout.write(`${JSON.stringify({ message_type: 'error', code: kind, message, exit_code: code })}\n`);
+  if (json)
+    process.stdout.write(`${JSON.stringify({ message_type: 'error', code: kind, message, exit_code: code })}\n`);
   process.stderr.write(`packvault: ${message}\n`);
 }
 

@@ -39,7 +39,9 @@ export async function passphrase(prompt: string, variable = 'PACKVAULT_PASSWORD'
   const given = await fromEnvironment(variable);
   if (given !== undefined) return given;
   if (!process.stderr.isTTY) {
-    throw required(`A passphrase is needed: set ${variable}, ${variable}_FILE or ${variable}_COMMAND, or run on a terminal.`);
+    throw required(
+      `A passphrase is needed: set ${variable}, ${variable}_FILE or ${variable}_COMMAND, or run on a terminal.`,
+    );
   }
   return ask(prompt);
 }
@@ -64,7 +66,7 @@ async function ask(prompt: string): Promise<string> {
       for (const character of part as string) {
         if (character === '\r' || character === '\n' || character === '\u0004') return typed;
         if (character === '\u0003') process.exit(130);
-        if (character === '\u007f' || character === '\b') typed = [...typed].slice(0, -1).join('');
+        if (character === '\u007f' || character === '\b') typed = Array.from(typed).slice(0, -1).join('');
         else typed += character;
       }
     }

@@ -14,17 +14,17 @@ export function bytes(count: number): string {
   return `${unit === 0 ? value : value.toFixed(2)} ${UNITS[unit]}`;
 }
 
+const pad = (value: number): string => String(value).padStart(2, '0');
+
 /** `1:02:03` or `2:03`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
-  const pad = (value: number): string => String(value).padStart(2, '0');
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
 
-// Control characters in names must not reach a terminal.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+// Control characters in names must not reach a terminal, nor what turns the direction of writing.
+const CONTROL = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Text from a repository, safe to print. */
 export function printable(text: string): string {
@@ -54,7 +54,9 @@ export class ProgressLine {
     const rate = seconds > 0 ? progress.bytesDone / seconds : 0;
     const parts = [progress.phase, bytes(progress.bytesDone)];
     if (progress.bytesTotal !== undefined) {
-      parts.push(`of ${bytes(progress.bytesTotal)} (${Math.floor((progress.bytesDone / progress.bytesTotal) * 100)} %)`);
+      parts.push(
+        `of ${bytes(progress.bytesTotal)} (${Math.floor((progress.bytesDone / progress.bytesTotal) * 100)} %)`,
+      );
       if (rate > 0) parts.push(`${duration((progress.bytesTotal - progress.bytesDone) / rate)} left`);
     }
     parts.push(`${bytes(rate)}/s`);

@@ -117,7 +117,13 @@ export class Bridge {
     signal.addEventListener('abort', onAbort, { once: true });
     const timer = this.#sampling(engine, id, request);
     try {
-      const text = await engine.call(id, request.verb, JSON.stringify(request.options), request.secret, memory || SMALL_SHARE);
+      const text = await engine.call(
+        id,
+        request.verb,
+        JSON.stringify(request.options),
+        request.secret,
+        memory || SMALL_SHARE,
+      );
       for (const block of call.blocks.values()) this.#pool.give(block);
       return JSON.parse(text) as T;
     } catch (error) {
@@ -192,7 +198,7 @@ export class Bridge {
     try {
       if (operation.verb === 'read') engine.text(operation.id, String(await this.#read(call, operation, signal)));
       else if (operation.verb === 'write') {
-        await call.request.write?.(operation.offset, block(call, operation).subarray(0, operation.length));
+        await call.request.write?.(operation.offset, blockOf(call, operation).subarray(0, operation.length));
         engine.done(operation.id);
       } else await this.#store(engine, call, operation, signal);
     } catch (error) {
@@ -209,7 +215,7 @@ export class Bridge {
     const read = before.then(async () => {
       signal.throwIfAborted();
       const reader = call.request.readers?.[operation.limit];
-      return reader === undefined ? 0 : reader.read(block(call, operation));
+      return reader === undefined ? 0 : reader.read(blockOf(call, operation));
     });
     call.reads = read.then(
       () => undefined,
@@ -251,9 +257,10 @@ export class Bridge {
   }
 }
 
-function block(call: Call, operation: Operation): Uint8Array {
+function blockOf(call: Call, operation: Operation): Uint8Array {
   const found = call.blocks.get(operation.block);
-  if (found === undefined) throw new PackvaultError({ code: 'INTERNAL', message: 'An operation names a block that is gone.' });
+  if (found === undefined)
+    throw new PackvaultError({ code: 'INTERNAL', message: 'An operation names a block that is gone.' });
   return found;
 }
 
@@ -268,7 +275,7 @@ async function perform(
   switch (operation.verb) {
     case 'put': {
       const sha256 = operation.sha256 === '' ? undefined : Buffer.from(operation.sha256, 'hex');
-      const body = block(call, operation).subarray(0, operation.length);
+      const body = blockOf(call, operation).subarray(0, operation.length);
       await backend.put(key, body, { mode: operation.create ? 'create' : 'overwrite', sha256, signal });
       return undefined;
     }
@@ -311,5 +318,8 @@ async function page(backend: StorageBackend, operation: Operation, signal: Abort
 
 /** CLOSED. */
 export function closed(): PackvaultError {
-  return new PackvaultError({ code: 'CLOSED', message: 'The repository is closed. What was stored before is not harmed.' });
+  return new PackvaultError({
+    code: 'CLOSED',
+    message: 'The repository is closed. What was stored before is not harmed.',
+  });
 }

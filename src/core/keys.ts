@@ -30,7 +30,13 @@ export class Keys {
     if (Buffer.byteLength(label) > 4096) throw invalid('A label has at most 4,096 bytes.');
     const secret = passphraseBytes(passphrase);
     try {
-      const request = { verb: 'addKey', options: { label, cost: kdfCost(kdf) }, secret, share: 0, signal: options.signal };
+      const request = {
+        verb: 'addKey',
+        options: { label, cost: kdfCost(kdf) },
+        secret,
+        share: 0,
+        signal: options.signal,
+      };
       return await this.#run<string>(request);
     } finally {
       secret?.fill(0);

@@ -30,7 +30,9 @@ export function engineOptions(options: OpenOptions): { threads: number; memoryLi
 export function passphraseBytes(passphrase: string | Uint8Array | undefined): Uint8Array | undefined {
   if (passphrase === undefined) return undefined;
   const bytes =
-    typeof passphrase === 'string' ? new TextEncoder().encode(passphrase.normalize('NFC')) : Uint8Array.from(passphrase);
+    typeof passphrase === 'string'
+      ? new TextEncoder().encode(passphrase.normalize('NFC'))
+      : Uint8Array.from(passphrase);
   if (bytes.byteLength === 0) throw invalid('The passphrase is empty.');
   if (bytes.byteLength > MIB) throw invalid('The passphrase is longer than 1 MiB.');
   return bytes;
@@ -38,28 +40,39 @@ export function passphraseBytes(passphrase: string | Uint8Array | undefined): Ui
 
 /** The engine's init options. `local`: the defaults of local disk. */
 export function initOptions(options: InitOptions, local: boolean, exclusiveCreate: boolean): Record<string, unknown> {
-  const { chunking = { min: 65_536, average: 262_144, max: 1_048_576 }, kdf, parity } = options;
+  const { kdf } = options;
   const packSize = whole('packSize', options.packSize ?? (local ? 16 : 32) * MIB, 65_536, 256 * MIB);
-  const chosen = parity === undefined ? (local ? { data: 17, parity: 3 } : null) : parity === false ? null : parity;
-  if (chosen !== null) {
-    whole('parity.data', chosen.data, 1, 64);
-    whole('parity.parity', chosen.parity, 1, 8);
-  }
-  for (const name of ['min', 'average', 'max'] as const) whole(`chunking.${name}`, chunking[name], 256, 16 * MIB);
-  if (!(chunking.min < chunking.average && chunking.average < chunking.max)) {
-    throw invalid('chunking: min must be less than average, and average less than max.');
-  }
   if (options.chunkId !== undefined && !['blake3', 'sha256'].includes(options.chunkId)) {
     throw invalid("chunkId must be 'blake3' or 'sha256'.");
   }
   return {
     compression: compression(options.compression ?? 'zstd'),
-    chunking,
+    chunking: chunking(options.chunking),
     chunkId: options.chunkId ?? 'blake3',
     packSize,
-    parity: chosen,
+    parity: parity(options.parity, local),
     ...(kdf !== undefined && { kdf: kdfCost(kdf) }),
     exclusiveCreate,
+  };
+}
+
+function chunking(
+  chosen: InitOptions['chunking'] = { min: 65_536, average: 262_144, max: 1_048_576 },
+): Record<string, number> {
+  const { min, average, max } = chosen;
+  for (const [name, value] of Object.entries({ min, average, max })) whole(`chunking.${name}`, value, 256, 16 * MIB);
+  if (!(min < average && average < max)) {
+    throw invalid('chunking: min must be less than average, and average less than max.');
+  }
+  return { min, average, max };
+}
+
+function parity(chosen: InitOptions['parity'], local: boolean): { data: number; parity: number } | null {
+  const scheme = chosen ?? (local && { data: 17, parity: 3 });
+  if (scheme === false) return null;
+  return {
+    data: whole('parity.data', scheme.data, 1, 64),
+    parity: whole('parity.parity', scheme.parity, 1, 8),
   };
 }
 
@@ -89,7 +102,11 @@ function compression(chosen: NonNullable<InitOptions['compression']>): { codec: 
 }
 
 /** The least memory limit that a repository of this shape can work with, in bytes. */
-export function leastMemory(config: { packSize: number; chunking: { max: number }; parity: { parity: number } | null }): number {
+export function leastMemory(config: {
+  packSize: number;
+  chunking: { max: number };
+  parity: { parity: number } | null;
+}): number {
   const pack = Math.max(config.packSize, Math.max(config.chunking.max, 327_696) + 4096);
   const rows = config.parity?.parity ?? 0;
   // Half of the limit is an ingest's: the packs of a group's parity, one pack being filled, and an eighth for the source.
@@ -130,7 +147,8 @@ export function checkItems(items: readonly IngestItem[]): void {
     const bytes = Buffer.byteLength(name);
     if (bytes > 65_535) throw invalid(`An item's name has ${bytes} bytes; 65,535 are the most.`);
     if (name.includes('\0')) throw invalid(`The item name ${JSON.stringify(name)} holds a NUL.`);
-    if (Buffer.from(name).toString() !== name) throw invalid(`The item name ${JSON.stringify(name)} is not well-formed Unicode.`);
+    if (Buffer.from(name).toString() !== name)
+      throw invalid(`The item name ${JSON.stringify(name)} is not well-formed Unicode.`);
     if (seen.has(name)) throw invalid(`Two items have the name ${JSON.stringify(name)}.`);
     seen.add(name);
   }

@@ -109,7 +109,8 @@ export class OpenRepository implements AsyncDisposable {
   async ingest(source: ByteSource, options: IngestOptions = {}): Promise<Snapshot> {
     const { items = [{ name: 'data', type: 'stream' }] } = options;
     const [item] = items;
-    if (items.length !== 1 || item === undefined) throw invalid('items of ingest names one stream; use ingestMulti for several.');
+    if (items.length !== 1 || item === undefined)
+      throw invalid('items of ingest names one stream; use ingestMulti for several.');
     return this.ingestMulti([{ stream: source, ...item }], options);
   }
 
@@ -141,7 +142,9 @@ export class OpenRepository implements AsyncDisposable {
     const wanted = restoreRequest(snapshotId, options, true);
     const size = await this.#call<number>({ verb: 'size', options: wanted, share: 0, signal: options.signal });
     const stopped = new AbortController();
-    const stream = new RestoreStream(() => stopped.abort(new PackvaultError({ code: 'CLOSED', message: 'The reader stopped.' })));
+    const stream = new RestoreStream(() =>
+      stopped.abort(new PackvaultError({ code: 'CLOSED', message: 'The reader stopped.' })),
+    );
     const signals = options.signal === undefined ? [stopped.signal] : [stopped.signal, options.signal];
     const request = {
       verb: 'restore',
@@ -164,7 +167,11 @@ export class OpenRepository implements AsyncDisposable {
    * Restores pack by pack, out of order, into a file: faster than a stream. It is written under a temporary name beside `path`, verified,
    * synced and renamed. ALREADY_EXISTS if `path` is there and `overwrite` is not set; then nothing is written.
    */
-  async restoreTo(path: string, snapshotId: string, options: RestoreToOptions = {}): Promise<{ bytes: number; healed: number }> {
+  async restoreTo(
+    path: string,
+    snapshotId: string,
+    options: RestoreToOptions = {},
+  ): Promise<{ bytes: number; healed: number }> {
     this.#refuseClosed();
     const wanted = restoreRequest(snapshotId, options, false);
     await this.#call<number>({ verb: 'size', options: wanted, share: 0, signal: options.signal });
@@ -195,7 +202,9 @@ export class OpenRepository implements AsyncDisposable {
 
   /** `id`: whole, or a prefix that only one snapshot has, or `latest`. NOT_FOUND; INVALID_ARGUMENT if several have the prefix. */
   async getSnapshot(id: string, options: CallOptions = {}): Promise<Snapshot> {
-    return publicSnapshot(await this.#call<StoredSnapshot>({ verb: 'snapshot', options: { id }, share: 0, ...sampling(options) }));
+    return publicSnapshot(
+      await this.#call<StoredSnapshot>({ verb: 'snapshot', options: { id }, share: 0, ...sampling(options) }),
+    );
   }
 
   /** Checks what is stored and changes nothing. A store that does not answer is an error, never a fault. */
@@ -217,7 +226,12 @@ export class OpenRepository implements AsyncDisposable {
 
   /** Removes stale advisory entries, or all with `force`. No correctness rests on them. */
   async unlock(options: CallOptions & { readonly force?: boolean | undefined } = {}): Promise<void> {
-    await this.#call<number>({ verb: 'unlock', options: { force: options.force ?? false }, share: 0, ...sampling(options) });
+    await this.#call<number>({
+      verb: 'unlock',
+      options: { force: options.force ?? false },
+      share: 0,
+      ...sampling(options),
+    });
   }
 
   async stats(options: CallOptions = {}): Promise<RepositoryStats> {

@@ -54,12 +54,7 @@ pub trait Store: Send + Sync {
 
     /// The bytes asked for, exactly: `range` is (offset, length); without it the whole object, which is refused
     /// before it is read when it is longer than `max` bytes.
-    fn get(
-        &self,
-        key: &str,
-        range: Option<(u64, u64)>,
-        max: u64,
-    ) -> impl Future<Output = Result<Self::Bytes>> + Send;
+    fn get(&self, key: &str, range: Option<(u64, u64)>, max: u64) -> impl Future<Output = Result<Self::Bytes>> + Send;
 
     /// Size and time of an object.
     fn stat(&self, key: &str) -> impl Future<Output = Result<ObjectInfo>> + Send;

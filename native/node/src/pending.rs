@@ -39,7 +39,10 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.send(Err(Failure { code: "INTERNAL", detail: r#"{"message":"the engine ended before it answered"}"#.into() }));
+        self.send(Err(Failure {
+            code: "INTERNAL",
+            detail: r#"{"message":"the engine ended before it answered"}"#.into(),
+        }));
     }
 }
 

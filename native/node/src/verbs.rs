@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use packvault_core::error::{Code, Error, Result};
 use packvault_core::format::names;
 use packvault_core::verbs::{
-    IngestOptions, InitOptions, KdfCost, LockInfo, Repository, RestoreOptions, Secret, SnapshotFilter, VerifyOptions, ingest, init,
-    keys, locks, open, reindex, repair, restore, snapshots, stats, verify,
+    IngestOptions, InitOptions, KdfCost, LockInfo, Repository, RestoreOptions, Secret, SnapshotFilter, VerifyOptions,
+    ingest, init, keys, locks, open, reindex, repair, restore, snapshots, stats, verify,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -49,7 +49,13 @@ struct Announce {
 }
 
 /// Runs a verb. The result is JSON.
-pub async fn run(world: NodeWorld, opened: Opened, verb: String, options: String, secret: Option<Zeroizing<Vec<u8>>>) -> Result<String> {
+pub async fn run(
+    world: NodeWorld,
+    opened: Opened,
+    verb: String,
+    options: String,
+    secret: Option<Zeroizing<Vec<u8>>>,
+) -> Result<String> {
     let o = options.as_str();
     match verb.as_str() {
         "init" => {
@@ -70,7 +76,9 @@ async fn on_repository(
     secret: Option<Zeroizing<Vec<u8>>>,
 ) -> Result<String> {
     match verb {
-        "ingest" => json(&ingest::ingest(world, repo, NodeSource::new(world.clone()), parse::<IngestOptions>(o)?).await?),
+        "ingest" => {
+            json(&ingest::ingest(world, repo, NodeSource::new(world.clone()), parse::<IngestOptions>(o)?).await?)
+        }
         "size" => json(&restore::size(world, repo, &parse::<RestoreOptions>(o)?).await?),
         "restore" => {
             let sink = Arc::new(NodeSink(world.clone()));

@@ -76,7 +76,9 @@ impl NodeWorld {
 
     async fn text<T: for<'a> Deserialize<'a>>(&self, operation: Operation) -> Result<T> {
         match self.operations.ask(operation, None).await.0? {
-            Answer::Text(text) => serde_json::from_str(&text).map_err(|e| Error::new(Code::Internal, format!("bridge: {e}"))),
+            Answer::Text(text) => {
+                serde_json::from_str(&text).map_err(|e| Error::new(Code::Internal, format!("bridge: {e}")))
+            }
             _ => Err(wrong_answer()),
         }
     }
@@ -130,7 +132,9 @@ impl Store for NodeWorld {
         let operation = Operation { offset, length, limit: max as f64, ..self.operation("get", key) };
         match self.operations.ask(operation, None).await.0? {
             Answer::Bytes(bytes) if range.is_none_or(|(_, length)| bytes.len() as u64 == length) => Ok(Bytes(bytes)),
-            Answer::Bytes(_) => Err(Error::new(Code::RangeInvalid, format!("{key}: the store returned another number of bytes"))),
+            Answer::Bytes(_) => {
+                Err(Error::new(Code::RangeInvalid, format!("{key}: the store returned another number of bytes")))
+            }
             _ => Err(wrong_answer()),
         }
     }
@@ -199,7 +203,12 @@ pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".into());
-    Error::new(Code::Internal, format!("The engine met a defect of its own: {text}. What was stored before is not harmed. Open the repository again."))
+    Error::new(
+        Code::Internal,
+        format!(
+            "The engine met a defect of its own: {text}. What was stored before is not harmed. Open the repository again."
+        ),
+    )
 }
 
 /// A read that JavaScript was asked for, and the number of the block that it fills.

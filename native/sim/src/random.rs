@@ -34,7 +34,8 @@ impl Random {
 
     /// Bytes that compress about as well as text, so that codecs have work.
     pub fn text(&mut self, len: usize) -> Vec<u8> {
-        const WORDS: [&[u8]; 8] = [b"insert ", b"into ", b"values ", b"(42, ", b"'packvault'", b");\n", b"null, ", b"2026-11-24 "];
+        const WORDS: [&[u8]; 8] =
+            [b"insert ", b"into ", b"values ", b"(42, ", b"'packvault'", b");\n", b"null, ", b"2026-11-24 "];
         let mut out = Vec::with_capacity(len + 16);
         while out.len() < len {
             out.extend_from_slice(WORDS[self.below(8)]);

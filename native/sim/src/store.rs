@@ -42,7 +42,6 @@ struct Objects {
 #[derive(Clone, Default)]
 pub struct SimStore(Arc<Mutex<Objects>>);
 
-
 impl SimStore {
     fn lock(&self) -> std::sync::MutexGuard<'_, Objects> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +136,10 @@ impl SimStore {
             };
         };
         let (from, to) = (offset as usize, (offset + len) as usize);
-        bytes.get(from..to).map(<[u8]>::to_vec).ok_or_else(|| Error::new(Code::RangeInvalid, format!("{key}: beyond its end")))
+        bytes
+            .get(from..to)
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| Error::new(Code::RangeInvalid, format!("{key}: beyond its end")))
     }
 
     pub(crate) fn stat(&self, key: &str) -> Result<ObjectInfo> {

@@ -47,10 +47,8 @@ fn fixture(seed: u64, parity: Option<(u8, u8)>, encrypted: bool) -> Fixture {
 fn assert_whole(f: &Fixture, encrypted: bool, what: &str) {
     let repo = common::open(&f.world, encrypted).unwrap();
     let (w, r) = (f.world.clone(), repo.clone());
-    let all = f
-        .world
-        .run(async move { packvault_core::verbs::snapshots::list(&w, &r, &Default::default()).await })
-        .unwrap();
+    let all =
+        f.world.run(async move { packvault_core::verbs::snapshots::list(&w, &r, &Default::default()).await }).unwrap();
     assert_eq!(all.len(), 2, "{what}");
     for (snapshot, item) in all.iter().zip(&f.items) {
         for ordered in [true, false] {
@@ -216,7 +214,9 @@ fn list(world: &SimWorld, repo: &Arc<Repository>) -> impl Future<Output = Result
 fn lost_copies_are_put_back() {
     let f = fixture(19, None, true);
     let before = f.store.snapshot();
-    for key in f.store.keys("").into_iter().filter(|k| k.ends_with(".a") || k.ends_with(".b") || k.starts_with("config")) {
+    for key in
+        f.store.keys("").into_iter().filter(|k| k.ends_with(".a") || k.ends_with(".b") || k.starts_with("config"))
+    {
         f.store.damage(&key, |_| false);
         let repo = common::open(&f.world, true).unwrap();
         let found = verify(&f.world, &repo, Level::Quick);

@@ -26,7 +26,9 @@ fn items_of_every_size_come_back_whole() {
         assert!(all == items.concat(), "seed {seed}");
         let checked = {
             let (w, r) = (world.clone(), repo.clone());
-            world.run(async move { verify::verify(&w, &r, VerifyOptions { level: Level::Full, sample: None }).await }).unwrap()
+            world
+                .run(async move { verify::verify(&w, &r, VerifyOptions { level: Level::Full, sample: None }).await })
+                .unwrap()
         };
         assert!(checked.ok, "seed {seed}: {:?}", checked.errors);
         assert!(checked.chunks_checked > 0);

@@ -65,7 +65,10 @@ fn main() {
     let mut bytes = [0; 2048];
     hkdf_expand(&sha256(b"packvault/v1/unencrypted"), b"packvault/v1/gear", &mut bytes);
     let table = gear::table_from_bytes(&bytes);
-    println!("{} bytes, {EDITS} edits; bits below bit 16 | GB/s by kernel | chunks, mean, sd | new bytes %", data.len());
+    println!(
+        "{} bytes, {EDITS} edits; bits below bit 16 | GB/s by kernel | chunks, mean, sd | new bytes %",
+        data.len()
+    );
     for low in [0, 11, 12, 13, 14, 15] {
         let kernels: Vec<(&str, ScanFn)> = packvault_simd::cut::kernels();
         let mut speeds = String::new();
@@ -88,8 +91,11 @@ fn main() {
         let mut fresh = 0.0;
         for seed in 1..=3 {
             let second = edited(&data, &mut Random(seed));
-            let new: usize =
-                cuts(&cutter, &second).iter().filter(|c| !known.contains(blake3::hash(c).as_bytes())).map(|c| c.len()).sum();
+            let new: usize = cuts(&cutter, &second)
+                .iter()
+                .filter(|c| !known.contains(blake3::hash(c).as_bytes()))
+                .map(|c| c.len())
+                .sum();
             fresh += new as f64 / data.len() as f64 * 100.0 / 3.0;
         }
         println!("{low:>2} | {speeds}| {} {:.0} KiB {:.0} KiB | {fresh:.2}", chunks.len(), mean / 1024.0, sd / 1024.0);

@@ -27,7 +27,10 @@ pub fn scan(table: &[u64; 256], data: &[u8], from: usize, to: usize, mask: u64) 
 pub fn kernels() -> Vec<(&'static str, Scan)> {
     let mut all: Vec<(&'static str, Scan)> = Vec::new();
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi") {
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vbmi")
+    {
         all.push(("AVX-512 VBMI", vbmi::scan));
     }
     all.push(("portable", portable));
@@ -66,9 +69,9 @@ fn portable(table: &[u64; 256], data: &[u8], from: usize, to: usize, mask: u64) 
 #[cfg(target_arch = "x86_64")]
 mod vbmi {
     use std::arch::x86_64::{
-        __m512i, _mm512_add_epi16, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi8,
-        _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_setzero_si512, _mm512_sll_epi16, _mm512_testn_epi16_mask,
-        _mm_cvtsi32_si128,
+        __m512i, _mm_cvtsi32_si128, _mm512_add_epi16, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_movepi8_mask,
+        _mm512_permutex2var_epi8, _mm512_permutex2var_epi16, _mm512_set1_epi16, _mm512_setzero_si512, _mm512_sll_epi16,
+        _mm512_testn_epi16_mask,
     };
 
     use super::{LEAST_BITS, WINDOW, portable};

@@ -28,10 +28,10 @@ export function ownerOf(name: string): Owner | undefined {
   return host === undefined ? undefined : { host, pid: Number(pid), start: Number(start) };
 }
 
-/** Judges an owner from where `self` stands. Never throws. */
-export async function judge(owner: Owner, self: Owner): Promise<Verdict> {
-  if (owner.host !== self.host) return 'unknown';
-  if (owner.pid === self.pid && owner.start === self.start) return 'alive';
+/** Judges an owner from where process `us` stands. Never throws. */
+export async function judge(owner: Owner, us: Owner): Promise<Verdict> {
+  if (owner.host !== us.host) return 'unknown';
+  if (owner.pid === us.pid && owner.start === us.start) return 'alive';
   try {
     process.kill(owner.pid, 0);
   } catch (error) {

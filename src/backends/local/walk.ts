@@ -71,7 +71,7 @@ async function entriesOf(folder: string, walk: Walk): Promise<Entry[]> {
     const key = folder + dirent.name + (isFolder ? '/' : '');
     if (isWanted(key, isFolder, walk)) entries.push({ key, isFolder });
   }
-  return entries.sort((left, right) => (left.key < right.key ? -1 : 1));
+  return entries.toSorted((left, right) => (left.key < right.key ? -1 : 1));
 }
 
 async function leadsToFolder(dirent: Dirent, folder: string, { fileSystem, root }: Walk): Promise<boolean> {

@@ -22,7 +22,8 @@ Stores files as items of one snapshot; without FILE, or for -, standard input.
   },
   async run(context) {
     const paths = context.positionals.length === 0 ? ['-'] : context.positionals;
-    if (context.text('name') !== undefined && paths.length > 1) throw new UsageError('--name names one item; there are several files.');
+    if (context.text('name') !== undefined && paths.length > 1)
+      throw new UsageError('--name names one item; there are several files.');
     await refuseFolders(paths);
     const started = Date.now();
     const snapshot = await context.withRepository((repository) => ingest(context, repository, paths));
@@ -92,7 +93,8 @@ async function* refuseEmpty(context: Context, input: AsyncIterable<Uint8Array>):
   if (empty && !context.flag('allow-empty')) {
     throw new PackvaultError({
       code: 'INVALID_ARGUMENT',
-      message: 'Standard input was empty: the program before the pipe has probably failed. No snapshot was made. --allow-empty stores it anyway.',
+      message:
+        'Standard input was empty: the program before the pipe has probably failed. No snapshot was made. --allow-empty stores it anyway.',
     });
   }
 }

@@ -46,9 +46,11 @@ Makes a repository. It is encrypted; a lost passphrase loses the data.
 function compression(text: string | undefined): InitOptions['compression'] {
   if (text === undefined) return undefined;
   const [codec, level] = text.split(':');
-  if (codec !== 'zstd' && codec !== 'gzip' && codec !== 'none') throw new UsageError('--compression takes zstd, gzip or none.');
+  if (codec !== 'zstd' && codec !== 'gzip' && codec !== 'none')
+    throw new UsageError('--compression takes zstd, gzip or none.');
   if (level === undefined) return codec;
-  if (codec === 'none' || !/^-?\d+$/.test(level)) throw new UsageError('--compression takes CODEC:LEVEL, such as zstd:3.');
+  if (codec === 'none' || !/^-?\d+$/.test(level))
+    throw new UsageError('--compression takes CODEC:LEVEL, such as zstd:3.');
   return { codec, level: Number(level) };
 }
 
@@ -56,6 +58,7 @@ function parity(text: string | undefined): InitOptions['parity'] {
   if (text === undefined) return undefined;
   if (text === 'off') return false;
   const [data, rows] = text.split(',').map(Number);
-  if (data === undefined || rows === undefined) throw new UsageError('--parity takes DATA,PARITY, such as 17,3, or off.');
+  if (data === undefined || rows === undefined)
+    throw new UsageError('--parity takes DATA,PARITY, such as 17,3, or off.');
   return { data, parity: rows };
 }

@@ -24,7 +24,11 @@ export const command: Command = {
       });
     } else if (action === 'remove' && id !== undefined) {
       await context.withRepository((repository) => repository.keys.remove(id, { signal }));
-      context.result('summary', { id }, () => `Removed key ${id}. Older copies of the repository still open with its passphrase.`);
+      context.result(
+        'summary',
+        { id },
+        () => `Removed key ${id}. Older copies of the repository still open with its passphrase.`,
+      );
     } else {
       throw new UsageError(command.usage);
     }

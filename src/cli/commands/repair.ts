@@ -16,7 +16,10 @@ backup of the same data stores it again; then the exit code is 3.`,
       ];
       if (result.packsLost.length > 0) lines.push(`${result.packsLost.length} packs lost in part beyond parity`);
       if (result.snapshotsDamaged.length > 0) {
-        lines.push(`damaged snapshots: ${result.snapshotsDamaged.join(', ')}`, 'Back up the same data again: what is still there heals them.');
+        lines.push(
+          `damaged snapshots: ${result.snapshotsDamaged.join(', ')}`,
+          'Back up the same data again: what is still there heals them.',
+        );
       }
       return lines.join('\n');
     });

@@ -31,7 +31,9 @@ Without --output and --to, the bytes go to standard output.`,
     }
     return context.withRepository((repository) => {
       if (folder !== undefined) return intoFolder(context, repository, id, folder);
-      return output === undefined ? toStandardOutput(context, repository, id) : intoFile(context, repository, id, output);
+      return output === undefined
+        ? toStandardOutput(context, repository, id)
+        : intoFile(context, repository, id, output);
     });
   },
 };
@@ -60,7 +62,11 @@ async function intoFolder(context: Context, repository: Repository, id: string, 
   const snapshot = await repository.getSnapshot(id, { signal: context.signal });
   const wanted = context.text('item');
   const items = snapshot.items.filter((item) => wanted === undefined || item.name === wanted);
-  if (items.length === 0) throw new PackvaultError({ code: 'NOT_FOUND', message: `Snapshot ${snapshot.id} has no item ${JSON.stringify(wanted)}.` });
+  if (items.length === 0)
+    throw new PackvaultError({
+      code: 'NOT_FOUND',
+      message: `Snapshot ${snapshot.id} has no item ${JSON.stringify(wanted)}.`,
+    });
   const targets = items.map((item) => ({ item, path: confined(folder, item) }));
   let failed = 0;
   let first: unknown;
@@ -69,19 +75,27 @@ async function intoFolder(context: Context, repository: Repository, id: string, 
       await mkdir(dirname(path), { recursive: true });
       const options = { ...choice(context), item: item.name, overwrite: context.flag('force') };
       const done = await repository.restoreTo(path, snapshot.id, options);
-      context.result('item', { name: item.name, status: done.healed > 0 ? 'repaired' : 'verified', path, ...done }, () =>
-        `${printable(item.name)}: ${bytes(done.bytes)}.${healed(done.healed)}`,
+      context.result(
+        'item',
+        { name: item.name, status: done.healed > 0 ? 'repaired' : 'verified', path, ...done },
+        () => `${printable(item.name)}: ${bytes(done.bytes)}.${healed(done.healed)}`,
       );
     } catch (error) {
       if (context.signal.aborted) throw error;
       failed += 1;
       first ??= error;
       const message = error instanceof Error ? error.message : String(error);
-      context.result('item', { name: item.name, status: 'lost', path, error: message }, () => `${printable(item.name)}: NOT restored: ${message}`);
+      context.result(
+        'item',
+        { name: item.name, status: 'lost', path, error: message },
+        () => `${printable(item.name)}: NOT restored: ${message}`,
+      );
     }
   }
   context.result('summary', { snapshot: snapshot.id, items: items.length, failed }, () =>
-    failed === 0 ? `Restored ${items.length} items to ${folder}.` : `${failed} of ${items.length} items could not be restored.`,
+    failed === 0
+      ? `Restored ${items.length} items to ${folder}.`
+      : `${failed} of ${items.length} items could not be restored.`,
   );
   if (failed === items.length && first !== undefined) throw first;
   return failed > 0 ? EXIT.partial : EXIT.ok;

@@ -9,7 +9,12 @@ export const command: Command = {
   --before DATE     not younger`,
   options: { tag: { type: 'string', multiple: true }, after: { type: 'string' }, before: { type: 'string' } },
   async run(context) {
-    const filter = { tags: context.tags(), after: context.text('after'), before: context.text('before'), signal: context.signal };
+    const filter = {
+      tags: context.tags(),
+      after: context.text('after'),
+      before: context.text('before'),
+      signal: context.signal,
+    };
     const all = await context.withRepository((repository) => repository.listSnapshots(filter));
     if (context.json) {
       for (const snapshot of all) context.result('snapshot', snapshot, () => '');
@@ -19,7 +24,11 @@ export const command: Command = {
       snapshot.createdAt.slice(0, 19).replace('T', ' '),
       bytes(snapshot.originalSize),
       bytes(snapshot.storedSize),
-      printable(Object.entries(snapshot.tags).map(([name, value]) => `${name}=${value}`).join(' ')),
+      printable(
+        Object.entries(snapshot.tags)
+          .map(([name, value]) => `${name}=${value}`)
+          .join(' '),
+      ),
       printable(snapshot.items.map(({ name }) => name).join(', ')).slice(0, 60),
     ]);
     context.result('summary', { snapshots: all.length }, () =>

@@ -12,7 +12,8 @@ Checks what is stored and changes nothing. Exit code 4 if there is damage.
   options: { level: { type: 'string' }, sample: { type: 'string' } },
   async run(context) {
     const sample = context.text('sample');
-    if (sample !== undefined && Number.isNaN(Number(sample))) throw new UsageError('--sample takes a number from 0 to 1.');
+    if (sample !== undefined && Number.isNaN(Number(sample)))
+      throw new UsageError('--sample takes a number from 0 to 1.');
     const options: VerifyOptions = {
       level: context.text('level') as VerifyOptions['level'],
       sample: sample === undefined ? undefined : Number(sample),

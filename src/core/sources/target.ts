@@ -49,7 +49,11 @@ export class FileTarget {
       if (this.#overwrite) await rename(this.#temporary, this.#path);
       else await this.#claim();
       const folder = await open(dirname(this.#path), 'r');
-      await folder.sync().finally(() => folder.close());
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
     } catch (cause) {
       throw PackvaultError.is(cause) ? cause : fileError(cause, this.#path);
     }
@@ -80,7 +84,10 @@ function refuse(code: ErrorCode, message: string, cause?: unknown): PackvaultErr
 }
 
 function exists(path: string): PackvaultError {
-  return refuse('ALREADY_EXISTS', `${path} is there already and was not touched. Give another name, or allow overwriting.`);
+  return refuse(
+    'ALREADY_EXISTS',
+    `${path} is there already and was not touched. Give another name, or allow overwriting.`,
+  );
 }
 
 const CODES: Readonly<Record<string, ErrorCode>> = {

@@ -90,10 +90,6 @@ impl Cutter {
             return cut;
         }
         *scanned = to.max(from);
-        if data.len() >= max {
-            Some(max)
-        } else {
-            (end && !data.is_empty()).then_some(data.len())
-        }
+        if data.len() >= max { Some(max) } else { (end && !data.is_empty()).then_some(data.len()) }
     }
 }

@@ -102,7 +102,9 @@ impl Decoder {
                 out.len()
             }
             0 => return Err(wrong_length()),
-            1 => self.zstd.decompress(out, payload).map_err(|_| Error::corrupt("A zstd payload does not decompress."))?,
+            1 => {
+                self.zstd.decompress(out, payload).map_err(|_| Error::corrupt("A zstd payload does not decompress."))?
+            }
             2 => self.inflate(payload, out)?,
             _ => return Err(Error::new(Code::FormatTooNew, "A chunk has a codec that needs a newer packvault.")),
         };

@@ -109,15 +109,9 @@ impl KeyRing {
     }
 
     fn object_at(&self, kind: Kind, epoch: u32, salt: &[u8; 32], name: &str) -> ObjectKeys {
-        let info = [
-            b"packvault/v1/object".as_slice(),
-            &[kind as u8],
-            &epoch.to_le_bytes(),
-            &self.id,
-            salt,
-            name.as_bytes(),
-        ]
-        .concat();
+        let info =
+            [b"packvault/v1/object".as_slice(), &[kind as u8], &epoch.to_le_bytes(), &self.id, salt, name.as_bytes()]
+                .concat();
         let mut okm = Zeroizing::new([0_u8; 96]);
         hkdf_expand(&self.prk, &info, okm.as_mut());
         ObjectKeys::new(self, kind, epoch, salt, name, &okm)

@@ -161,10 +161,6 @@ impl KeyFile {
     /// What a list shows.
     #[must_use]
     pub fn info(&self) -> KeyInfo {
-        KeyInfo {
-            id: self.head.id.clone(),
-            label: self.head.label.clone(),
-            created_at: self.head.created_at.clone(),
-        }
+        KeyInfo { id: self.head.id.clone(), label: self.head.label.clone(), created_at: self.head.created_at.clone() }
     }
 }

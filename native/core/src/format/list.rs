@@ -113,7 +113,8 @@ impl ListBuilder {
         }
         for level in 0..self.levels.len() {
             let open = !self.levels[level].is_empty();
-            let only_child = level > 0 && self.closed[level] == 0 && self.levels[level].len() == 1 && self.closed[level - 1] == 1;
+            let only_child =
+                level > 0 && self.closed[level] == 0 && self.levels[level].len() == 1 && self.closed[level - 1] == 1;
             if only_child && level + 1 == self.levels.len() {
                 return None;
             }

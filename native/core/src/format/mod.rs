@@ -59,7 +59,8 @@ impl<'a> Cursor<'a> {
 
     /// The next `n` bytes.
     pub fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (head, tail) = self.0.split_at_checked(n).ok_or_else(|| Error::corrupt("A stored structure is cut short."))?;
+        let (head, tail) =
+            self.0.split_at_checked(n).ok_or_else(|| Error::corrupt("A stored structure is cut short."))?;
         self.0 = tail;
         Ok(head)
     }
@@ -93,6 +94,10 @@ impl<'a> Cursor<'a> {
 
     /// Fails unless the next bytes are these.
     pub fn expect(&mut self, magic: &[u8]) -> Result<()> {
-        if self.take(magic.len())? == magic { Ok(()) } else { Err(Error::corrupt("A stored structure has the wrong magic.")) }
+        if self.take(magic.len())? == magic {
+            Ok(())
+        } else {
+            Err(Error::corrupt("A stored structure has the wrong magic."))
+        }
     }
 }

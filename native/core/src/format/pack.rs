@@ -278,7 +278,11 @@ pub fn keys_of(ring: &KeyRing, pack: &[u8], idx_salt: Option<&[u8; 32]>) -> Opti
         }
     }
     // Both commitments are damaged: a salt that the idx or one of the ends gives is right if some frame opens with it.
-    let salts = [idx_salt.copied(), salt_at(pack.get(8..40)), salt_at(pack.len().checked_sub(72).and_then(|at| pack.get(at..at + 32)))];
+    let salts = [
+        idx_salt.copied(),
+        salt_at(pack.get(8..40)),
+        salt_at(pack.len().checked_sub(72).and_then(|at| pack.get(at..at + 32))),
+    ];
     salts
         .into_iter()
         .flatten()
@@ -318,5 +322,9 @@ pub fn read_table(keys: &ObjectKeys, pack: &[u8]) -> Result<Vec<Entry>> {
 
 /// Refuses a kind that this format version does not have.
 pub fn check_kind(kind: u8) -> Result<()> {
-    if (1..=3).contains(&kind) { Ok(()) } else { Err(Error::new(Code::FormatTooNew, "A frame has a kind that needs a newer packvault.")) }
+    if (1..=3).contains(&kind) {
+        Ok(())
+    } else {
+        Err(Error::new(Code::FormatTooNew, "A frame has a kind that needs a newer packvault."))
+    }
 }

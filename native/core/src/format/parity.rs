@@ -86,7 +86,8 @@ impl Description {
         if members.iter().any(|p| p.size > shard_len) {
             return Err(bounds());
         }
-        let mut hashes = |len: u64| -> Result<Vec<BlockHash>> { (0..len.div_ceil(BLOCK as u64)).map(|_| cursor.array()).collect() };
+        let mut hashes =
+            |len: u64| -> Result<Vec<BlockHash>> { (0..len.div_ceil(BLOCK as u64)).map(|_| cursor.array()).collect() };
         let member_blocks = members.iter().map(|p| hashes(p.size)).collect::<Result<_>>()?;
         let shard_blocks = (0..m).map(|_| hashes(shard_len)).collect::<Result<_>>()?;
         Ok((Self { shard_len, members, member_blocks, shard_blocks }, row))

@@ -25,7 +25,14 @@ fn max_raw(kind: Kind) -> u32 {
 }
 
 /// Seals a body under its logical name. `random` is fresh.
-pub fn seal(ring: &KeyRing, kind: Kind, name: &str, generation: u64, random: &[u8; 32], body: &[u8]) -> Result<Vec<u8>> {
+pub fn seal(
+    ring: &KeyRing,
+    kind: Kind,
+    name: &str,
+    generation: u64,
+    random: &[u8; 32],
+    body: &[u8],
+) -> Result<Vec<u8>> {
     if body.len() as u64 > u64::from(max_raw(kind)) {
         return Err(Error::invalid(format!("{name} would be larger than the format allows. Nothing was stored.")));
     }
@@ -68,7 +75,8 @@ fn inner(ring: &KeyRing, kind: Kind, name: &str, stored: &[u8]) -> Result<Vec<u8
 
 /// Parses the JSON body of a record.
 pub fn json<T: serde::de::DeserializeOwned>(name: &str, body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|_| Error::corrupt(format!("{name} has a body that can't be read.")).with("key", name))
+    serde_json::from_slice(body)
+        .map_err(|_| Error::corrupt(format!("{name} has a body that can't be read.")).with("key", name))
 }
 
 /// JSON body of a record.

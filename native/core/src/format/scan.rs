@@ -75,4 +75,3 @@ fn next_marker(keys: &ObjectKeys, pack: &[u8], mut at: usize) -> Option<(usize, 
     }
     None
 }
-

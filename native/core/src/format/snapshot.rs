@@ -100,7 +100,9 @@ pub fn check_labels<'a>(
     let mut seen = BTreeSet::new();
     for (name, kind) in items {
         if name.is_empty() || name.len() > limits::ITEM_NAME || name.contains('\0') || kind.len() > limits::TAG {
-            return Err(Error::invalid("An item's name is 1 to 65,535 bytes without NUL, its type at most 4,096 bytes."));
+            return Err(Error::invalid(
+                "An item's name is 1 to 65,535 bytes without NUL, its type at most 4,096 bytes.",
+            ));
         }
         if !seen.insert(name) {
             return Err(Error::invalid(format!("Two items have the name {name:?}.")));

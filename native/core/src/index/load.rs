@@ -41,7 +41,9 @@ impl<W: World> Loader<'_, W> {
         let merged = Arc::make_mut(&mut index);
         let mut bad = Vec::new();
         for batch in missing.chunks(PARALLEL) {
-            for (entry, got) in batch.iter().zip(futures_util::future::join_all(batch.iter().map(|e| self.read(e))).await) {
+            for (entry, got) in
+                batch.iter().zip(futures_util::future::join_all(batch.iter().map(|e| self.read(e))).await)
+            {
                 match got {
                     Ok((hash, idx)) => {
                         merged.add(&entry.name, hash, entry.generation, self.rounds.lists_idx(&entry.name), &idx);

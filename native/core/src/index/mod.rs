@@ -161,7 +161,8 @@ impl Index {
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
         let lost = |part: &Part| self.withdrawn.contains(&Withdrawal { pack: part.name, chunk: [0; 32] });
-        let first = |row: &Vec<Part>| row.iter().find(|part| !lost(part)).copied().unwrap_or(Part { name: [0; 32], size: 0 });
+        let first =
+            |row: &Vec<Part>| row.iter().find(|part| !lost(part)).copied().unwrap_or(Part { name: [0; 32], size: 0 });
         self.groups
             .iter()
             .map(|g| Group {
@@ -200,7 +201,8 @@ impl Index {
     #[must_use]
     pub fn locations(&self, id: &ChunkId) -> Vec<Location> {
         let first = self.chunks.get(id);
-        let mut all: Vec<Location> = first.into_iter().chain(self.more.get(id).into_iter().flatten()).copied().collect();
+        let mut all: Vec<Location> =
+            first.into_iter().chain(self.more.get(id).into_iter().flatten()).copied().collect();
         all.sort_by_key(|location| self.is_withdrawn(location.pack, id));
         all
     }
@@ -208,7 +210,8 @@ impl Index {
     /// The first place that holds a chunk and that `relied` (by pack ordinal) and no withdrawal speaks against.
     #[must_use]
     pub fn find(&self, id: &ChunkId, relied: &[bool]) -> Option<Location> {
-        let good = |l: &&Location| relied.get(l.pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(l.pack, id);
+        let good =
+            |l: &&Location| relied.get(l.pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(l.pack, id);
         let first = self.chunks.get(id)?;
         if good(&first) {
             return Some(*first);

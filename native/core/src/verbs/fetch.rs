@@ -53,7 +53,11 @@ impl Opener {
             return Err(Error::corrupt("A frame has another raw length than the idx says."));
         }
         self.decoder.decode_to(frame.codec, &self.plain[FRAME_HEAD..], out)?;
-        if repo.ring.chunk_id(out) == *id { Ok(()) } else { Err(Error::corrupt("A chunk's bytes are not what its id says.")) }
+        if repo.ring.chunk_id(out) == *id {
+            Ok(())
+        } else {
+            Err(Error::corrupt("A chunk's bytes are not what its id says."))
+        }
     }
 }
 
@@ -120,8 +124,15 @@ pub async fn heal_chunk<W: World>(world: &W, repo: &Arc<Repository>, index: &Ind
         }
     }
     let pack = places.first().map(|p| hex::encode(index.packs()[p.pack as usize].name)).unwrap_or_default();
-    let what = if places.is_empty() { "no pack of the index holds it" } else { "it is damaged or missing beyond what parity can make good" };
-    Err(Error::corrupt(format!("Chunk {} can't be read: {what}. No wrong bytes were returned. Run verify, then repair.", hex::encode(id)))
-        .with("chunk", hex::encode(id))
-        .with("pack", pack))
+    let what = if places.is_empty() {
+        "no pack of the index holds it"
+    } else {
+        "it is damaged or missing beyond what parity can make good"
+    };
+    Err(Error::corrupt(format!(
+        "Chunk {} can't be read: {what}. No wrong bytes were returned. Run verify, then repair.",
+        hex::encode(id)
+    ))
+    .with("chunk", hex::encode(id))
+    .with("pack", pack))
 }

@@ -27,7 +27,9 @@ pub async fn heal_range<W: World>(
     let info = &index.packs()[pack as usize];
     let mut reason = no_parity(&info.name);
     for group in index.groups() {
-        let Some(column) = group.members.iter().position(|m| m.name == info.name && m.size == info.size) else { continue };
+        let Some(column) = group.members.iter().position(|m| m.name == info.name && m.size == info.size) else {
+            continue;
+        };
         let reader = GroupReader::open(world, repo, &group).await?;
         match reader.range(column, offset, len).await {
             Ok(bytes) => return Ok(bytes),
@@ -98,7 +100,9 @@ impl<'a, W: World> GroupReader<'a, W> {
         let (Some(end), Some(head)) = (end, head) else { return Ok(None) };
         let opened = parity::open_end(&self.repo.ring, head.as_ref(), end.as_ref()).ok();
         Ok(opened
-            .filter(|(d, r)| *r as usize == row && d.members == self.group.members && d.shard_len == self.group.shard_len)
+            .filter(|(d, r)| {
+                *r as usize == row && d.members == self.group.members && d.shard_len == self.group.shard_len
+            })
             .map(|(d, _)| d))
     }
 
@@ -137,9 +141,8 @@ impl<'a, W: World> GroupReader<'a, W> {
         if own.iter().all(Option::is_some) {
             return Ok(own.into_iter().flatten().collect());
         }
-        let others = (0..self.group.members.len()).map(|c| async move {
-            if c == column { Ok(Vec::new()) } else { self.member(c, from, to).await }
-        });
+        let others = (0..self.group.members.len())
+            .map(|c| async move { if c == column { Ok(Vec::new()) } else { self.member(c, from, to).await } });
         let mut data: Vec<Vec<Option<Vec<u8>>>> = join_all(others).await.into_iter().collect::<Result<_>>()?;
         data[column] = own;
         let mut rows: Vec<Vec<Option<Vec<u8>>>> = Vec::new();
@@ -166,7 +169,11 @@ impl<'a, W: World> GroupReader<'a, W> {
         let solved = stripe.solve(self.repo.kernels.mul_add).map_err(|e| e.with("pack", hex::encode(name)))?;
         let (_, mut bytes) = solved.into_iter().find(|(c, _)| *c == column).ok_or_else(|| no_parity(&name))?;
         bytes.truncate(block_len(self.group.members[column].size, from + s));
-        if self.description.as_ref().is_some_and(|d| d.member_blocks[column][at + from as usize] != parity::block_hash(&bytes)) {
+        if self
+            .description
+            .as_ref()
+            .is_some_and(|d| d.member_blocks[column][at + from as usize] != parity::block_hash(&bytes))
+        {
             return Err(Error::corrupt("A block that was computed from parity is not what the description says."));
         }
         Ok(bytes)
@@ -213,9 +220,15 @@ impl<'a, W: World> GroupReader<'a, W> {
             .map(|stripe| {
                 let at = ((stripe - from) as usize) * BLOCK;
                 let len = block_len(size, stripe);
-                let bytes = if len == 0 { Some([].as_slice()) } else { got.as_ref().and_then(|g| g.as_ref().get(at..at + len)) };
+                let bytes = if len == 0 {
+                    Some([].as_slice())
+                } else {
+                    got.as_ref().and_then(|g| g.as_ref().get(at..at + len))
+                };
                 let good = |bytes: &&[u8]| match hashes {
-                    Some(hashes) => len == 0 || hashes.get(stripe as usize).is_some_and(|h| *h == parity::block_hash(bytes)),
+                    Some(hashes) => {
+                        len == 0 || hashes.get(stripe as usize).is_some_and(|h| *h == parity::block_hash(bytes))
+                    }
                     None => trusted,
                 };
                 bytes.filter(good).map(<[u8]>::to_vec)

@@ -111,7 +111,13 @@ impl<W: World, S: Source<W>> Job<W, S> {
         Ok(true)
     }
 
-    fn snapshot(&self, options: &IngestOptions, contents: &[ItemContent], hashes: &[[u8; 32]], written: &Written) -> Snapshot {
+    fn snapshot(
+        &self,
+        options: &IngestOptions,
+        contents: &[ItemContent],
+        hashes: &[[u8; 32]],
+        written: &Written,
+    ) -> Snapshot {
         let items: Vec<Item> = options
             .items
             .iter()

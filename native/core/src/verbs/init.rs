@@ -101,7 +101,10 @@ async fn create_config<W: World>(world: &W, bytes: &[u8]) -> Result<()> {
 }
 
 fn exists() -> Error {
-    Error::new(Code::AlreadyExists, "There is a repository here already. Nothing was changed. Open it, or choose another place.")
+    Error::new(
+        Code::AlreadyExists,
+        "There is a repository here already. Nothing was changed. Open it, or choose another place.",
+    )
 }
 
 /// Puts both copies of a new key file and returns its id.

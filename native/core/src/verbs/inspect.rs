@@ -28,7 +28,8 @@ impl Frames {
     #[must_use]
     pub fn new(index: &Index) -> Self {
         let entry = |(id, l): (ChunkId, crate::index::Location)| {
-            let entry = Entry { id, offset: l.offset, length: l.length, raw_len: l.raw_len, kind: l.kind, codec: l.codec };
+            let entry =
+                Entry { id, offset: l.offset, length: l.length, raw_len: l.raw_len, kind: l.kind, codec: l.codec };
             (l.pack, entry)
         };
         Self { all: index.entries().into_iter().map(entry).collect() }
@@ -53,7 +54,9 @@ pub fn inspect<'a>(
 ) -> Findings {
     let mut findings = Findings::default();
     if stored.len() as u64 != info.size {
-        findings.bad.push((None, Error::corrupt(format!("The pack has {} bytes instead of {}.", stored.len(), info.size))));
+        findings
+            .bad
+            .push((None, Error::corrupt(format!("The pack has {} bytes instead of {}.", stored.len(), info.size))));
     }
     let Some(keys) = keys(repo, info, entries.clone(), stored) else {
         findings.bad.push((None, Error::corrupt("Nothing in the pack opens under this repository's key.")));
@@ -71,11 +74,16 @@ pub fn inspect<'a>(
     findings
 }
 
-fn keys<'a>(repo: &Repository, info: &PackInfo, mut entries: impl Iterator<Item = &'a Entry>, stored: &[u8]) -> Option<ObjectKeys> {
+fn keys<'a>(
+    repo: &Repository,
+    info: &PackInfo,
+    mut entries: impl Iterator<Item = &'a Entry>,
+    stored: &[u8],
+) -> Option<ObjectKeys> {
     let commitment = stored.get(40..72).unwrap_or_default();
-    repo.ring.object_for(Kind::Pack, &info.salt, "", commitment).or_else(|| {
-        entries.find_map(|e| pack::keys_by_frame(&repo.ring, info.salt, stored.get(e.offset as usize..)?))
-    })
+    repo.ring
+        .object_for(Kind::Pack, &info.salt, "", commitment)
+        .or_else(|| entries.find_map(|e| pack::keys_by_frame(&repo.ring, info.salt, stored.get(e.offset as usize..)?)))
 }
 
 /// Head, table and tail, and that frames leave no byte between them.

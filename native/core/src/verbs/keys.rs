@@ -15,14 +15,21 @@ use crate::world::World;
 pub async fn list<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Vec<KeyInfo>> {
     encrypted(repo)?;
     let files = read_keys(world, &repo.config).await?;
-    let damaged = files.damaged.into_iter().map(|id| KeyInfo { id, label: "(damaged)".into(), created_at: String::new() });
+    let damaged =
+        files.damaged.into_iter().map(|id| KeyInfo { id, label: "(damaged)".into(), created_at: String::new() });
     let mut all: Vec<KeyInfo> = files.intact.values().map(crate::format::key::KeyFile::info).chain(damaged).collect();
     all.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
     Ok(all)
 }
 
 /// Lets another passphrase open the repository, and returns the key file's id. No data is touched.
-pub async fn add<W: World>(world: &W, repo: &Arc<Repository>, passphrase: &[u8], label: &str, cost: KdfCost) -> Result<String> {
+pub async fn add<W: World>(
+    world: &W,
+    repo: &Arc<Repository>,
+    passphrase: &[u8],
+    label: &str,
+    cost: KdfCost,
+) -> Result<String> {
     encrypted(repo)?;
     if passphrase.is_empty() {
         return Err(Error::invalid("The passphrase is empty."));
@@ -40,7 +47,9 @@ pub async fn remove<W: World>(world: &W, repo: &Arc<Repository>, id: &str) -> Re
         return Err(Error::new(Code::NotFound, format!("There is no key {id}. List them with `packvault key list`.")));
     }
     if files.intact.is_empty() {
-        return Err(Error::invalid("This is the last key: without it nobody could open the repository. Add another one first."));
+        return Err(Error::invalid(
+            "This is the last key: without it nobody could open the repository. Add another one first.",
+        ));
     }
     let name = names::key(id);
     world.delete(names::COPIES.iter().map(|suffix| format!("{name}{suffix}")).collect()).await?;
@@ -49,7 +58,10 @@ pub async fn remove<W: World>(world: &W, repo: &Arc<Repository>, id: &str) -> Re
         && let Some(file) = intact
     {
         put_copies(world, &name, file.bytes()).await?;
-        return Err(Error::new(Code::Conflict, "All other keys were removed at the same moment; this one was put back."));
+        return Err(Error::new(
+            Code::Conflict,
+            "All other keys were removed at the same moment; this one was put back.",
+        ));
     }
     Ok(())
 }

@@ -39,7 +39,9 @@ pub async fn retract<W: World>(world: &W, id: &[u8; 16]) -> Result<()> {
 pub async fn status<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Vec<LockInfo>> {
     let mut out = Vec::new();
     for object in list_all(world, "locks/", "").await? {
-        let Some(bytes) = optional(world.get(&object.key, None, record::max_stored(Kind::Lock)).await)? else { continue };
+        let Some(bytes) = optional(world.get(&object.key, None, record::max_stored(Kind::Lock)).await)? else {
+            continue;
+        };
         let id = object.key.trim_start_matches("locks/").to_owned();
         let read = record::open(&repo.ring, Kind::Lock, &object.key, bytes.as_ref())
             .and_then(|body| record::json::<Lock>(&object.key, &body));
@@ -72,8 +74,12 @@ pub async fn status<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Vec<L
 
 /// Removes stale entries, or all with `force`. Returns how many.
 pub async fn unlock<W: World>(world: &W, repo: &Arc<Repository>, force: bool) -> Result<u64> {
-    let gone: Vec<String> =
-        status(world, repo).await?.into_iter().filter(|l| force || l.stale).map(|l| format!("locks/{}", l.id)).collect();
+    let gone: Vec<String> = status(world, repo)
+        .await?
+        .into_iter()
+        .filter(|l| force || l.stale)
+        .map(|l| format!("locks/{}", l.id))
+        .collect();
     let count = gone.len() as u64;
     if count > 0 {
         world.delete(gone).await?;

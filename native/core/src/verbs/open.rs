@@ -145,6 +145,10 @@ async fn unlock<W: World>(world: &W, config: &Config, passphrase: &[u8]) -> Resu
             "Every key file is damaged, so no passphrase can be tried. Put keys/ back from a copy."
         }));
     }
-    let hint = if damaged > 0 { format!(" {damaged} key file(s) are damaged and were not tried.") } else { String::new() };
-    Err(Error::new(Code::WrongPassphrase, format!("The passphrase opens none of the key files.{hint} Nothing was changed.")))
+    let hint =
+        if damaged > 0 { format!(" {damaged} key file(s) are damaged and were not tried.") } else { String::new() };
+    Err(Error::new(
+        Code::WrongPassphrase,
+        format!("The passphrase opens none of the key files.{hint} Nothing was changed."),
+    ))
 }

@@ -94,7 +94,13 @@ impl<W: World> Plan<W> {
             jobs.sort_by_key(|job| job.place.map(|p| (p.pack, p.offset)));
         }
         let all = units(&mut jobs);
-        Self { jobs, keys: PackKeys::default(), index: index.clone(), units: Mutex::new(Units { all, held: 0, tasks: Vec::new() }), budget }
+        Self {
+            jobs,
+            keys: PackKeys::default(),
+            index: index.clone(),
+            units: Mutex::new(Units { all, held: 0, tasks: Vec::new() }),
+            budget,
+        }
     }
 
     /// The bytes that hold a job's frame, and the frame's position in them. Whoever asks first fetches; the others wait.
@@ -146,7 +152,10 @@ impl<W: World> Plan<W> {
             let farthest = (0..units.all.len())
                 .filter(|&u| matches!(units.all[u].state, State::Here(_)))
                 .max_by_key(|&u| units.all[u].users.first().copied().unwrap_or(usize::MAX));
-            let Some(farthest) = farthest.filter(|&u| units.all[u].users.first().is_none_or(|&next| next > job + 64)) else { return };
+            let Some(farthest) = farthest.filter(|&u| units.all[u].users.first().is_none_or(|&next| next > job + 64))
+            else {
+                return;
+            };
             units.release(farthest);
         }
     }
@@ -201,7 +210,9 @@ fn units<W: World>(jobs: &mut [Job]) -> Vec<Unit<W>> {
         let Some(place) = jobs[job].place else { continue };
         let end = place.offset + place.length;
         let fits = units.last().is_some_and(|u| {
-            u.pack == place.pack && place.offset <= u.offset + u.len + GAP && end.max(u.offset + u.len) - u.offset <= UNIT
+            u.pack == place.pack
+                && place.offset <= u.offset + u.len + GAP
+                && end.max(u.offset + u.len) - u.offset <= UNIT
         });
         match units.last_mut().filter(|_| fits) {
             Some(unit) => {

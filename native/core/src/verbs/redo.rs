@@ -30,7 +30,8 @@ pub async fn redo<W: World>(
     put_idx(world, repo, rounds.r, written.idx.clone()).await?;
 
     let view = repo.view(world).await?;
-    let mut again = Again { world, repo, view: &view, relied: view.relied(), seen: BTreeSet::new(), missing: Vec::new() };
+    let mut again =
+        Again { world, repo, view: &view, relied: view.relied(), seen: BTreeSet::new(), missing: Vec::new() };
     for item in &snapshot.items {
         again.walk(item.root_id()?).await?;
     }

@@ -114,7 +114,8 @@ impl<'a, W: World> Search<'a, W> {
         }
         let key = names::parity(&name);
         let tail_at = size - parity::TAIL as u64;
-        let Some(tail) = optional(self.world.get(&key, Some((tail_at, parity::TAIL as u64)), limits::PACK).await)? else {
+        let Some(tail) = optional(self.world.get(&key, Some((tail_at, parity::TAIL as u64)), limits::PACK).await)?
+        else {
             return Ok(());
         };
         let Some(len) = parity::description_len(tail.as_ref(), size) else { return Ok(()) };
@@ -138,12 +139,17 @@ impl<'a, W: World> Search<'a, W> {
 
     fn members_without_idx(&self) -> BTreeMap<Name, u64> {
         let members = self.groups.values().flat_map(|g| &g.members).filter(|m| m.size != 0);
-        members.filter(|m| !self.is_known(&m.name) && !self.excluded.contains(&m.name)).map(|m| (m.name, m.size)).collect()
+        members
+            .filter(|m| !self.is_known(&m.name) && !self.excluded.contains(&m.name))
+            .map(|m| (m.name, m.size))
+            .collect()
     }
 
     /// Reads a pack that no idx names. False if it is not whole and may be had from parity.
     async fn read(&mut self, name: Name, size: u64) -> Result<bool> {
-        let Some(bytes) = optional(self.world.get(&names::pack(&name), None, limits::PACK).await)? else { return Ok(false) };
+        let Some(bytes) = optional(self.world.get(&names::pack(&name), None, limits::PACK).await)? else {
+            return Ok(false);
+        };
         let bytes = bytes.as_ref();
         let whole = sha256(bytes) == name;
         if !whole && self.covered(&name) && self.revive(name, size).await? {

@@ -197,7 +197,8 @@ impl<W: World> Job<'_, W> {
         let mut parts = vec![Part { name: [0; 32], size: 0 }; m];
         for (row, mut block) in blocks.into_iter().enumerate().filter(|(row, _)| rows.contains(row)) {
             let random = self.world.id32();
-            let size = parity::seal(&self.repo.ring, &description, row as u8, self.view.rounds.r, &random, block.as_mut())?;
+            let size =
+                parity::seal(&self.repo.ring, &description, row as u8, self.view.rounds.r, &random, block.as_mut())?;
             let name = sha256(&block.as_ref()[..size]);
             self.world.put(&names::parity(&name), block, size, PutMode::Overwrite, Some(name)).await?;
             parts[row] = Part { name, size: size as u64 };
@@ -229,7 +230,8 @@ async fn damaged_snapshots<W: World>(world: &W, repo: &Arc<Repository>, view: &V
                     Err(e) => return Err(e),
                 };
                 let list = list::decode(&raw)?;
-                let held = |e: &list::Ref| view.index.locations(&e.id).iter().any(|l| !view.index.is_withdrawn(l.pack, &e.id));
+                let held =
+                    |e: &list::Ref| view.index.locations(&e.id).iter().any(|l| !view.index.is_withdrawn(l.pack, &e.id));
                 if list.level > 0 {
                     stack.extend(list.entries.iter().map(|e| e.id));
                 } else if !list.entries.iter().all(held) {

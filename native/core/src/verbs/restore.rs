@@ -77,7 +77,8 @@ fn parts(snapshot: &Snapshot, item: Option<&str>) -> Result<Vec<Part>> {
     let mut base = 0_u64;
     for candidate in snapshot.items.iter().filter(|i| item.is_none_or(|name| i.name == name)) {
         out.push(Part { root: candidate.root_id()?, size: candidate.size, base });
-        base = base.checked_add(candidate.size).ok_or_else(|| Error::corrupt("A snapshot's sizes are out of bounds."))?;
+        base =
+            base.checked_add(candidate.size).ok_or_else(|| Error::corrupt("A snapshot's sizes are out of bounds."))?;
     }
     match item {
         Some(name) if out.is_empty() => {
@@ -117,7 +118,8 @@ impl<W: World> Lister<'_, W> {
                 self.next += 1;
                 if part.base + part.size > self.from && part.base < self.to {
                     let skip = self.from.saturating_sub(part.base);
-                    let walk = Walk::start(self.world, self.repo, self.index.clone(), &part.root, part.size, skip).await?;
+                    let walk =
+                        Walk::start(self.world, self.repo, self.index.clone(), &part.root, part.size, skip).await?;
                     self.walk = Some((part.base, walk));
                 }
                 continue;
@@ -193,14 +195,21 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
         }
         let raw = rescue(&self.world, &self.repo, &self.index, &job.leaf.id, job.place).await?;
         if raw.len() != out.len() {
-            return Err(Error::corrupt("A chunk has another length than its list says.").with("chunk", hex::encode(job.leaf.id)));
+            return Err(Error::corrupt("A chunk has another length than its list says.")
+                .with("chunk", hex::encode(job.leaf.id)));
         }
         out.copy_from_slice(&raw);
         self.healed.fetch_add(raw.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn decode_at(&self, number: usize, place: crate::index::Location, opener: &mut Opener, out: &mut [u8]) -> Result<()> {
+    async fn decode_at(
+        &self,
+        number: usize,
+        place: crate::index::Location,
+        opener: &mut Opener,
+        out: &mut [u8],
+    ) -> Result<()> {
         let (bytes, at) = self.plan.frame(&self.world, number, place).await?;
         let stored = bytes.as_ref().as_ref();
         let frame = stored.get(at..at + place.length as usize).ok_or_else(|| Error::corrupt("A pack is cut short."))?;
@@ -213,7 +222,8 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
         if let Some(sequence) = &self.sequence {
             sequence.wait_for(number).await;
         }
-        let (last, others) = job.targets.split_last().ok_or_else(|| Error::new(Code::Internal, "a job without target"))?;
+        let (last, others) =
+            job.targets.split_last().ok_or_else(|| Error::new(Code::Internal, "a job without target"))?;
         for target in others {
             let take = target.take as usize;
             let mut copy = self.world.block(take.max(1)).await?;

@@ -193,8 +193,10 @@ pub async fn read_record<W: World>(world: &W, ring: &KeyRing, round: u64, checkp
 }
 
 fn unreadable(name: &str) -> Error {
-    Error::corrupt(format!("{name} can't be read, so it is not known what is in force. Nothing was changed. Run repair."))
-        .with("key", name)
+    Error::corrupt(format!(
+        "{name} can't be read, so it is not known what is in force. Nothing was changed. Run repair."
+    ))
+    .with("key", name)
 }
 
 fn hashes(listed: &[gc::Listed]) -> Result<BTreeMap<String, [u8; 32]>> {

@@ -60,7 +60,12 @@ pub async fn read_all<W: World>(world: &W, repo: &Repository, rounds: &Rounds) -
 }
 
 /// One snapshot: either copy serves. `None` if what is there is void.
-async fn read<W: World>(world: &W, repo: &Repository, rounds: &Rounds, entry: &Generational) -> Result<Option<Arc<Snapshot>>> {
+async fn read<W: World>(
+    world: &W,
+    repo: &Repository,
+    rounds: &Rounds,
+    entry: &Generational,
+) -> Result<Option<Arc<Snapshot>>> {
     if let Some((snapshot, hash)) = repo.known_snapshot(&entry.name) {
         return Ok(rounds.holds_snapshot(entry.generation, &entry.name, &hash).then_some(snapshot));
     }
@@ -82,7 +87,12 @@ async fn read<W: World>(world: &W, repo: &Repository, rounds: &Rounds, entry: &G
     Err(first.unwrap_or_else(|| Error::new(Code::NotFound, format!("{} is gone.", entry.name))))
 }
 
-async fn read_copy<W: World>(world: &W, repo: &Repository, entry: &Generational, suffix: &str) -> Result<(Snapshot, [u8; 32])> {
+async fn read_copy<W: World>(
+    world: &W,
+    repo: &Repository,
+    entry: &Generational,
+    suffix: &str,
+) -> Result<(Snapshot, [u8; 32])> {
     let key = format!("{}{suffix}", entry.name);
     let stored = world.get(&key, None, record::max_stored(Kind::Snapshot)).await?;
     let body = record::open(&repo.ring, Kind::Snapshot, &entry.name, stored.as_ref())?;
@@ -118,11 +128,17 @@ pub async fn get<W: World>(world: &W, repo: &Repository, id: &str) -> Result<Sna
     let wanted = id.to_ascii_lowercase();
     let mut found: Vec<Snapshot> = all.into_iter().filter(|s| s.id.starts_with(&wanted)).collect();
     match found.len() {
-        0 => Err(Error::new(Code::NotFound, format!("There is no snapshot {id} here. List them with `packvault snapshots`."))),
+        0 => Err(Error::new(
+            Code::NotFound,
+            format!("There is no snapshot {id} here. List them with `packvault snapshots`."),
+        )),
         1 => found.pop().ok_or_else(|| Error::new(Code::Internal, "a snapshot vanished")),
         n => {
             let ids: Vec<String> = found.iter().map(|s| s.id[..s.id.len().min(wanted.len() + 6)].to_owned()).collect();
-            Err(Error::invalid(format!("{id} is the start of {n} snapshot ids ({}). Give more digits.", ids.join(", "))))
+            Err(Error::invalid(format!(
+                "{id} is the start of {n} snapshot ids ({}). Give more digits.",
+                ids.join(", ")
+            )))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::format::config::{Chunking, ChunkIdKind, Compression, ParityScheme};
+use crate::format::config::{ChunkIdKind, Chunking, Compression, ParityScheme};
 use crate::progress::Fault;
 
 /// How a repository is opened or made.

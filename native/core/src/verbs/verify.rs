@@ -68,7 +68,13 @@ impl<'a, W: World> Checker<'a, W> {
         }
         for (key, error) in &self.view.unreadable {
             let code = error.code.as_str();
-            self.fault(Fault { key: Some(key.clone()), error: error.message.clone(), code, repairable: true, ..Fault::default() });
+            self.fault(Fault {
+                key: Some(key.clone()),
+                error: error.message.clone(),
+                code,
+                repairable: true,
+                ..Fault::default()
+            });
         }
         Ok(())
     }
@@ -92,7 +98,9 @@ impl<'a, W: World> Checker<'a, W> {
 
     async fn pack_fault(&self, ordinal: u32, chunk: Option<ChunkId>, error: &Error) -> Result<()> {
         let name = self.view.index.packs()[ordinal as usize].name;
-        if chunk.is_some_and(|id| self.view.index.is_withdrawn(ordinal, &id)) || self.view.index.is_withdrawn(ordinal, &[0; 32]) {
+        if chunk.is_some_and(|id| self.view.index.is_withdrawn(ordinal, &id))
+            || self.view.index.is_withdrawn(ordinal, &[0; 32])
+        {
             return Ok(());
         }
         let repairable = heal::can_heal(self.world, self.repo, &self.view.index, ordinal).await?;
@@ -174,12 +182,12 @@ impl<'a, W: World> Checker<'a, W> {
     fn lost(&self, id: &ChunkId) -> Option<Error> {
         let places = self.view.index.locations(id);
         if places.is_empty() {
-            return Some(Error::corrupt("no pack of the index holds a chunk of it. If an idx was lost, repair finds it again."));
+            return Some(Error::corrupt(
+                "no pack of the index holds a chunk of it. If an idx was lost, repair finds it again.",
+            ));
         }
         let all = places.iter().all(|place| self.view.index.is_withdrawn(place.pack, id));
-        all.then(|| {
-            Error::new(Code::Unrecoverable, "a chunk is known to be lost. A backup of the same data heals it.")
-        })
+        all.then(|| Error::new(Code::Unrecoverable, "a chunk is known to be lost. A backup of the same data heals it."))
     }
 
     /// Reads packs whole, several at a time.
@@ -280,7 +288,10 @@ impl<W: World> PackJob<W> {
             let next = self.todo.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(ordinal) = next else { return Ok(()) };
             let info = &self.view.index.packs()[ordinal as usize];
-            let Some(bytes) = heal::optional(self.world.get(&names::pack(&info.name), None, limits::PACK).await)? else { continue };
+            let Some(bytes) = heal::optional(self.world.get(&names::pack(&info.name), None, limits::PACK).await)?
+            else {
+                continue;
+            };
             let findings = inspect(&self.repo, info, self.frames.of(ordinal), bytes.as_ref(), self.full, &mut tools);
             self.world.call().add_bytes(info.size);
             self.world.call().add_objects(1);

@@ -51,7 +51,13 @@ pub fn ingest(world: &SimWorld, repo: &Arc<Repository>, items: &[Vec<u8>]) -> Re
     world.run(async move { ingest_verb::ingest(&w, &r, source, options).await })
 }
 
-pub fn restore(world: &SimWorld, repo: &Arc<Repository>, id: &str, item: Option<&str>, ordered: bool) -> Result<Vec<u8>> {
+pub fn restore(
+    world: &SimWorld,
+    repo: &Arc<Repository>,
+    id: &str,
+    item: Option<&str>,
+    ordered: bool,
+) -> Result<Vec<u8>> {
     let (w, r) = (world.clone(), repo.clone());
     let sink = Collected::new(ordered);
     let options =
