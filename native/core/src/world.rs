@@ -70,6 +70,9 @@ pub trait Store: Send + Sync {
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
+
+    /// Resolves after about so many milliseconds.
+    fn sleep(&self, ms: u64) -> impl Future<Output = ()> + Send;
 }
 
 /// Randomness for keys, salts and names.

@@ -140,6 +140,10 @@ impl Clock for SimWorld {
     fn now_ms(&self) -> i64 {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
+
+    async fn sleep(&self, ms: u64) {
+        self.clock.fetch_add(ms as i64, Ordering::Relaxed);
+    }
 }
 
 impl Entropy for SimWorld {

@@ -18,6 +18,14 @@ pub enum Codec {
     Deflate = 2,
 }
 
+impl Codec {
+    /// The codec of a stored number.
+    #[must_use]
+    pub fn from_stored(number: u8) -> Option<Self> {
+        [Self::None, Self::Zstd, Self::Deflate].into_iter().find(|codec| *codec as u8 == number)
+    }
+}
+
 /// Compresses chunks; keeps its contexts, so one per worker.
 pub struct Encoder {
     how: How,

@@ -64,6 +64,9 @@ pub struct Checkpoint {
     pub deleted: Deleted,
     /// Snapshot ids that were forgotten.
     pub forgotten: Vec<String>,
+    /// Objects of `packs/` that no idx in force named: a later round may delete them.
+    #[serde(default)]
+    pub orphans: Deleted,
 }
 
 /// A gc record as read.

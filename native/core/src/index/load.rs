@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Index;
+use super::{Index, Loaded};
 use crate::crypto::ring::KeyRing;
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ impl<W: World> Loader<'_, W> {
     pub async fn refresh(&self, known: Arc<Index>) -> Result<(Arc<Index>, Vec<(String, Error)>)> {
         let present = self.in_force(&list_all(self.world, "index/", "").await?);
         let rebuild = known.loaded().keys().any(|key| !present.iter().any(|p| p.name == *key))
-            || known.loaded().iter().any(|(key, hash)| !self.still_counts(&present, key, hash));
+            || known.loaded().iter().any(|(key, info)| !self.still_counts(&present, key, &info.hash));
         let base = if rebuild { Arc::new(Index::default()) } else { known };
         let missing: Vec<_> = present.into_iter().filter(|p| !base.loaded().contains_key(&p.name)).collect();
         if missing.is_empty() {
@@ -41,17 +41,17 @@ impl<W: World> Loader<'_, W> {
         let merged = Arc::make_mut(&mut index);
         let mut bad = Vec::new();
         for batch in missing.chunks(PARALLEL) {
+            let mut loaded = Vec::new();
             for (entry, got) in
                 batch.iter().zip(futures_util::future::join_all(batch.iter().map(|e| self.read(e))).await)
             {
                 match got {
-                    Ok((hash, idx)) => {
-                        merged.add(&entry.name, hash, entry.generation, self.rounds.lists_idx(&entry.name), &idx);
-                    }
+                    Ok(idx) => loaded.push(idx),
                     Err(error) if error.is_damage() => bad.push((entry.name.clone(), error)),
                     Err(error) => return Err(error),
                 }
             }
+            merged.add(&loaded);
         }
         Ok((index, bad))
     }
@@ -71,14 +71,16 @@ impl<W: World> Loader<'_, W> {
         !self.rounds.lists_idx(key) || self.rounds.idx_hash(key) == Some(*hash) || generation >= self.rounds.n
     }
 
-    async fn read(&self, entry: &Generational) -> Result<([u8; 32], Idx)> {
+    async fn read(&self, entry: &Generational) -> Result<Loaded> {
         let stored = self.world.get(&entry.name, None, record::max_stored(Kind::Idx)).await?;
         let hash = sha256(stored.as_ref());
         if entry.generation < self.rounds.n && self.rounds.idx_hash(&entry.name) != Some(hash) {
             return Err(Error::corrupt(format!("{} is not what the checkpoint lists.", entry.name)));
         }
         let body = record::open(self.ring, Kind::Idx, &entry.name, stored.as_ref())?;
-        Ok((hash, Idx::decode(&body).map_err(|e| e.with("key", entry.name.as_str()))?))
+        let idx = Idx::decode(&body).map_err(|e| e.with("key", entry.name.as_str()))?;
+        let listed = self.rounds.lists_idx(&entry.name);
+        Ok(Loaded { key: entry.name.clone(), hash, generation: entry.generation, listed, idx })
     }
 }
 

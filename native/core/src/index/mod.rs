@@ -1,7 +1,9 @@
 //! What the repository holds, as idx in force say: chunk → packs that hold it, packs, parity groups, withdrawals.
 
 mod load;
+mod table;
 pub use load::{Loader, list_all};
+pub use table::{ByPack, Row, Table};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -63,6 +65,45 @@ pub struct PackInfo {
     pub listed: bool,
 }
 
+/// An idx as it was read.
+pub struct Loaded {
+    /// Its name.
+    pub key: String,
+    /// SHA-256 of the object as stored.
+    pub hash: [u8; 32],
+    /// Its generation.
+    pub generation: u64,
+    /// Whether the newest checkpoint lists it.
+    pub listed: bool,
+    /// What it says.
+    pub idx: Idx,
+}
+
+/// What stays known of an idx after it was merged.
+#[derive(Clone)]
+pub struct IdxInfo {
+    /// SHA-256 of the object as stored.
+    pub hash: [u8; 32],
+    /// Its generation.
+    pub generation: u64,
+    /// Its raw size, about.
+    pub size: usize,
+    /// Packs that it names.
+    pub packs: Vec<Name>,
+    /// Parity groups that it names.
+    pub groups: Vec<Group>,
+    /// What it withdraws.
+    pub withdrawals: Vec<Withdrawal>,
+}
+
+impl Loaded {
+    /// What an idx would say that nobody has put.
+    #[must_use]
+    pub fn candidate(idx: Idx) -> Self {
+        Self { key: String::new(), hash: [0; 32], generation: 0, listed: false, idx }
+    }
+}
+
 /// A parity group, and every object that some idx names for each of its rows.
 #[derive(Clone)]
 struct GroupRows {
@@ -76,28 +117,37 @@ struct GroupRows {
 pub struct Index {
     packs: Vec<PackInfo>,
     by_name: IdMap<u32>,
-    chunks: IdMap<Location>,
-    more: IdMap<Vec<Location>>,
+    table: Table,
     groups: Vec<GroupRows>,
     withdrawn: BTreeSet<Withdrawal>,
-    loaded: BTreeMap<String, [u8; 32]>,
+    loaded: BTreeMap<String, IdxInfo>,
 }
 
 impl Index {
-    /// Adds an idx in force. `listed`: the newest checkpoint lists it.
-    pub fn add(&mut self, key: &str, hash: [u8; 32], generation: u64, listed: bool, idx: &Idx) {
-        for pack in &idx.packs {
-            let ordinal = self.pack_ordinal(pack.name, pack.salt, pack.size);
-            let info = &mut self.packs[ordinal as usize];
-            info.generation = info.generation.max(generation);
-            info.listed |= listed;
-            for entry in &pack.entries {
-                self.add_entry(ordinal, entry);
+    /// Adds idx in force: the key of each, its hash, its generation, and whether the newest checkpoint lists it.
+    pub fn add(&mut self, all: &[Loaded]) {
+        let mut rows = Vec::with_capacity(all.iter().flat_map(|l| &l.idx.packs).map(|pack| pack.entries.len()).sum());
+        for Loaded { key, hash, generation, listed, idx } in all {
+            for pack in &idx.packs {
+                let ordinal = self.pack_ordinal(pack.name, pack.salt, pack.size);
+                let info = &mut self.packs[ordinal as usize];
+                info.generation = info.generation.max(*generation);
+                info.listed |= listed;
+                rows.extend(pack.entries.iter().map(|entry| row(ordinal, entry)));
             }
+            idx.groups.iter().for_each(|group| self.add_group(group));
+            self.withdrawn.extend(&idx.withdrawals);
+            let info = IdxInfo {
+                hash: *hash,
+                generation: *generation,
+                size: idx.raw_len(),
+                packs: idx.packs.iter().map(|pack| pack.name).collect(),
+                groups: idx.groups.clone(),
+                withdrawals: idx.withdrawals.clone(),
+            };
+            self.loaded.insert(key.clone(), info);
         }
-        idx.groups.iter().for_each(|group| self.add_group(group));
-        self.withdrawn.extend(&idx.withdrawals);
-        self.loaded.insert(key.to_owned(), hash);
+        self.table.add(rows);
     }
 
     fn pack_ordinal(&mut self, name: Name, salt: [u8; 32], size: u64) -> u32 {
@@ -107,24 +157,6 @@ impl Index {
             packs.push(PackInfo { name, salt, size, generation: 0, listed: false });
             next
         })
-    }
-
-    fn add_entry(&mut self, pack: u32, entry: &Entry) {
-        let location = Location {
-            pack,
-            offset: entry.offset,
-            length: entry.length,
-            raw_len: entry.raw_len,
-            kind: entry.kind,
-            codec: entry.codec,
-        };
-        let first = *self.chunks.entry(entry.id).or_insert(location);
-        if first != location {
-            let more = self.more.entry(entry.id).or_default();
-            if !more.contains(&location) {
-                more.push(location);
-            }
-        }
     }
 
     fn add_group(&mut self, group: &Group) {
@@ -185,24 +217,33 @@ impl Index {
         &self.withdrawn
     }
 
-    /// Idx that are merged here, with the hash of each as stored.
+    /// Idx that are merged here, by name.
     #[must_use]
-    pub fn loaded(&self) -> &BTreeMap<String, [u8; 32]> {
+    pub fn loaded(&self) -> &BTreeMap<String, IdxInfo> {
         &self.loaded
     }
 
-    /// How many distinct chunks there are.
+    /// Chunks and their places.
     #[must_use]
-    pub fn chunk_count(&self) -> usize {
-        self.chunks.len()
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Frames of every pack, by offset.
+    #[must_use]
+    pub fn by_pack(&self) -> ByPack {
+        ByPack::new(&self.table, self.packs.len())
     }
 
     /// Every place that holds a chunk: withdrawn ones last.
     #[must_use]
     pub fn locations(&self, id: &ChunkId) -> Vec<Location> {
-        let first = self.chunks.get(id);
-        let mut all: Vec<Location> =
-            first.into_iter().chain(self.more.get(id).into_iter().flatten()).copied().collect();
+        let mut all: Vec<Location> = Vec::new();
+        for place in self.table.places(id) {
+            if !all.contains(place) {
+                all.push(*place);
+            }
+        }
         all.sort_by_key(|location| self.is_withdrawn(location.pack, id));
         all
     }
@@ -212,11 +253,17 @@ impl Index {
     pub fn find(&self, id: &ChunkId, relied: &[bool]) -> Option<Location> {
         let good =
             |l: &&Location| relied.get(l.pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(l.pack, id);
-        let first = self.chunks.get(id)?;
-        if good(&first) {
-            return Some(*first);
+        self.table.places(id).find(good).copied()
+    }
+
+    /// Whether every place of a chunk is withdrawn, or a withdrawal names it and there is no place.
+    #[must_use]
+    pub fn is_known_lost(&self, id: &ChunkId) -> bool {
+        let mut places = self.table.places(id).peekable();
+        if places.peek().is_none() {
+            return self.withdrawn.iter().any(|w| w.chunk == *id);
         }
-        self.more.get(id)?.iter().find(good).copied()
+        places.all(|at| self.is_withdrawn(at.pack, id))
     }
 
     /// Whether a chunk of a pack is known to be lost.
@@ -230,35 +277,23 @@ impl Index {
             || self.withdrawn.contains(&Withdrawal { pack, chunk: *id })
     }
 
-    /// Every (chunk, place), sorted by pack and offset.
-    #[must_use]
-    pub fn entries(&self) -> Vec<(ChunkId, Location)> {
-        let first = self.chunks.iter().map(|(id, l)| (*id, *l));
-        let more = self.more.iter().flat_map(|(id, all)| all.iter().map(|l| (*id, *l)));
-        let mut all: Vec<_> = first.chain(more).collect();
-        all.sort_by_key(|(_, l)| (l.pack, l.offset));
-        all
-    }
-
-    /// Chunks of one pack, by offset.
-    #[must_use]
-    pub fn entries_of(&self, pack: u32) -> Vec<Entry> {
-        self.entries()
-            .into_iter()
-            .filter(|(_, l)| l.pack == pack)
-            .map(|(id, l)| Entry {
-                id,
-                offset: l.offset,
-                length: l.length,
-                raw_len: l.raw_len,
-                kind: l.kind,
-                codec: l.codec,
-            })
-            .collect()
-    }
-
     /// Distinct chunks with one place of each, in an order that is the same on every run.
     pub fn distinct(&self) -> impl Iterator<Item = (&ChunkId, &Location)> {
-        self.chunks.iter()
+        let first = |(number, row): &(usize, &Row)| self.table.ordinal(&row.id) == Some(*number);
+        self.table.rows().enumerate().filter(first).map(|(_, row)| (&row.id, &row.at))
+    }
+}
+
+fn row(pack: u32, entry: &Entry) -> Row {
+    let Entry { id, offset, length, raw_len, kind, codec } = *entry;
+    Row { id, at: Location { pack, offset, length, raw_len, kind, codec } }
+}
+
+impl Row {
+    /// The frame, as the pack's table has it.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        let Location { offset, length, raw_len, kind, codec, .. } = self.at;
+        Entry { id: self.id, offset, length, raw_len, kind, codec }
     }
 }

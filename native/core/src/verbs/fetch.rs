@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Repository, heal};
-use crate::codec::Decoder;
+use crate::codec::{Codec, Decoder};
 use crate::crypto::ring::ChunkId;
 use crate::crypto::seal::ObjectKeys;
 use crate::error::{Error, Result};
@@ -34,6 +34,7 @@ impl PackKeys {
 #[derive(Default)]
 pub struct Opener {
     plain: Vec<u8>,
+    codec: u8,
     decoder: Decoder,
 }
 
@@ -49,6 +50,7 @@ impl Opener {
     ) -> Result<()> {
         let keys = keys.ok_or_else(|| Error::corrupt("A frame's marker is damaged."))?;
         let frame = open_frame(keys, stored, &mut self.plain)?;
+        self.codec = frame.codec;
         if frame.raw_len as usize != out.len() {
             return Err(Error::corrupt("A frame has another raw length than the idx says."));
         }
@@ -58,6 +60,14 @@ impl Opener {
         } else {
             Err(Error::corrupt("A chunk's bytes are not what its id says."))
         }
+    }
+}
+
+impl Opener {
+    /// The frame that was opened last: its codec and its plaintext.
+    #[must_use]
+    pub fn last(&self) -> Option<(Codec, &[u8])> {
+        Codec::from_stored(self.codec).map(|codec| (codec, self.plain.as_slice()))
     }
 }
 

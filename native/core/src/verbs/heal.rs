@@ -87,6 +87,12 @@ impl<'a, W: World> GroupReader<'a, W> {
         Ok(reader)
     }
 
+    /// The description of the group, if one could be read.
+    #[must_use]
+    pub fn description(&self) -> Option<&Description> {
+        self.description.as_ref()
+    }
+
     /// The description that the parity object of a row carries, if it can be read and speaks of this group.
     pub async fn describe(&self, row: usize) -> Result<Option<Description>> {
         let part = self.group.parity[row];

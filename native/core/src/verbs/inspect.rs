@@ -1,5 +1,7 @@
 //! Checking a whole pack against what idx say of it: every byte of it is authenticated.
 
+use std::sync::Arc;
+
 use super::Repository;
 use super::fetch::Opener;
 use crate::crypto::ring::ChunkId;
@@ -7,7 +9,7 @@ use crate::crypto::seal::ObjectKeys;
 use crate::error::{Error, Result};
 use crate::format::Kind;
 use crate::format::pack::{self, Entry, FRAME_OVERHEAD, HEAD, HEAD_MAGIC, TAIL, TAIL_MAGIC};
-use crate::index::{Index, PackInfo};
+use crate::index::{ByPack, Index, PackInfo, Row};
 
 /// What is wrong with a pack.
 #[derive(Default)]
@@ -18,28 +20,27 @@ pub struct Findings {
     pub chunks: u64,
 }
 
-/// Frames of every pack, by ordinal and offset, made once for a whole run.
+/// Frames of every pack, grouped once for a whole run.
 pub struct Frames {
-    all: Vec<(u32, Entry)>,
+    index: Arc<Index>,
+    by_pack: ByPack,
 }
 
 impl Frames {
     /// All frames of an index.
     #[must_use]
-    pub fn new(index: &Index) -> Self {
-        let entry = |(id, l): (ChunkId, crate::index::Location)| {
-            let entry =
-                Entry { id, offset: l.offset, length: l.length, raw_len: l.raw_len, kind: l.kind, codec: l.codec };
-            (l.pack, entry)
-        };
-        Self { all: index.entries().into_iter().map(entry).collect() }
+    pub fn new(index: &Arc<Index>) -> Self {
+        Self { index: index.clone(), by_pack: index.by_pack() }
     }
 
     /// Those of one pack, by offset.
-    pub fn of(&self, pack: u32) -> impl Iterator<Item = &Entry> + Clone {
-        let from = self.all.partition_point(|(p, _)| *p < pack);
-        let to = self.all.partition_point(|(p, _)| *p <= pack);
-        self.all[from..to].iter().map(|(_, entry)| entry)
+    #[must_use]
+    pub fn of(&self, pack: u32) -> Vec<Entry> {
+        let row = |number: &u32| self.index.table().row(*number as usize).map(Row::entry);
+        let mut entries: Vec<Entry> = self.by_pack.of(pack).iter().filter_map(row).collect();
+        // Several idx may name a pack.
+        entries.dedup();
+        entries
     }
 }
 

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod redo;
 pub mod reindex;
 pub mod repair;
+pub mod prune;
 pub mod repository;
 pub mod restore;
 pub mod rounds;
@@ -29,3 +30,6 @@ pub mod writer;
 
 pub use repository::{Repository, View};
 pub use types::*;
+
+/// How often a long operation shows that it is still at work, milliseconds. Courtesy only: no safety rests on it.
+pub const HOLD_INTERVAL_MS: u64 = 300_000;

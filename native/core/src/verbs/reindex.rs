@@ -13,7 +13,7 @@ use crate::crypto::sha256;
 use crate::error::{Code, Error, Result};
 use crate::format::idx::{Group, Idx, Name, PackEntry, Part};
 use crate::format::{limits, list, names, pack, parity, scan};
-use crate::index::{Index, list_all};
+use crate::index::{Index, Loaded, list_all};
 use crate::world::{PutMode, World};
 
 /// Writes idx for packs that snapshots need and that no readable idx names.
@@ -170,7 +170,8 @@ impl<'a, W: World> Search<'a, W> {
         let lost = PackEntry { name, salt: [0; 32], size, entries: Vec::new() };
         let mut index = Index::default();
         let groups = self.groups.values().cloned().collect();
-        index.add("", [0; 32], 0, false, &Idx { packs: vec![lost], groups, withdrawals: Vec::new() });
+        let idx = Idx { packs: vec![lost], groups, withdrawals: Vec::new() };
+        index.add(&[Loaded::candidate(idx)]);
         let bytes = match heal_range(self.world, self.repo, &index, 0, 0, size).await {
             Ok(bytes) if sha256(&bytes) == name => bytes,
             Ok(_) => return Ok(false),
@@ -190,7 +191,7 @@ impl<'a, W: World> Search<'a, W> {
             return Ok(needed);
         }
         let mut both = Index::clone(&self.view.index);
-        both.add("", [0; 32], 0, false, &Idx { packs: self.packs.clone(), ..Idx::default() });
+        both.add(&[Loaded::candidate(Idx { packs: self.packs.clone(), ..Idx::default() })]);
         let listing = snapshots::read_all(self.world, self.repo, &self.view.rounds).await?;
         let mut seen = BTreeSet::new();
         for (_, snapshot) in listing.good.values() {

@@ -113,7 +113,7 @@ impl<W: World> Job<'_, W> {
         let mut saved = BTreeSet::new();
         for &ordinal in damaged {
             for entry in frames.of(ordinal) {
-                if self.held_elsewhere(damaged, entry) || !saved.insert(entry.id) {
+                if self.held_elsewhere(damaged, &entry) || !saved.insert(entry.id) {
                     continue;
                 }
                 let raw = match rescue(self.world, self.repo, &self.view.index, &entry.id, None).await {

@@ -6,7 +6,7 @@ use crate::crypto::ring::KeyRing;
 use crate::error::{Code, Error, Result};
 use crate::format::gc::{self, Checkpoint, Condemn, GcRecord};
 use crate::format::idx::Name;
-use crate::format::{Kind, names, record};
+use crate::format::{Kind, names, record, time};
 use crate::index::list_all;
 use crate::world::{PutMode, World};
 
@@ -19,7 +19,12 @@ pub struct Rounds {
     pub r: u64,
     /// Packs that condemns of N + 1 … r name.
     pub condemned: BTreeSet<Name>,
+    /// SHA-256 of the header of checkpoint N; zeros if there is none.
+    pub hash: [u8; 32],
+    /// Packs and parity objects that checkpoint N has seen without an idx.
+    pub orphans: BTreeSet<Name>,
     snapshots: BTreeMap<String, [u8; 32]>,
+    times: BTreeMap<String, i64>,
     idx: BTreeMap<String, [u8; 32]>,
 }
 
@@ -34,6 +39,12 @@ impl Rounds {
     #[must_use]
     pub fn idx_hash(&self, key: &str) -> Option<[u8; 32]> {
         self.idx.get(key).copied()
+    }
+
+    /// The effective time that checkpoint N lists for a snapshot.
+    #[must_use]
+    pub fn snapshot_time(&self, name: &str) -> Option<i64> {
+        self.times.get(name).copied()
     }
 
     /// Whether a snapshot can be in force, by what its name says.
@@ -99,6 +110,11 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
         let record = read_record(world, ring, n, true).await?;
         let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
         let checkpoint: Checkpoint = record::json(&names::checkpoint(n), &rest)?;
+        rounds.hash = record.hash;
+        rounds.orphans.extend(packs(&checkpoint.orphans.packs)?);
+        rounds.orphans.extend(packs(&checkpoint.orphans.parity)?);
+        let timed = |l: &gc::Listed| l.time.as_deref().and_then(time::parse).map(|at| (l.key.clone(), at));
+        rounds.times = checkpoint.snapshots.iter().filter_map(timed).collect();
         rounds.snapshots = hashes(&checkpoint.snapshots)?;
         rounds.idx = hashes(&checkpoint.idx)?;
     }
@@ -173,6 +189,45 @@ fn name_of(round: u64, checkpoint: bool) -> (String, Kind) {
     if checkpoint { (names::checkpoint(round), Kind::Checkpoint) } else { (names::condemn(round), Kind::Condemn) }
 }
 
+/// Creates a record, `.b` then `.a`, each only if it is absent. Whether this body is the one that was decided: false if somebody else was first.
+pub async fn create<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: bool, body: &[u8]) -> Result<bool> {
+    let (name, kind) = name_of(round, checkpoint);
+    let present = list_all(world, &format!("{name}."), "").await?;
+    if present.is_empty() {
+        let stored = record::seal(ring, kind, &name, round, &world.id32(), body)?;
+        for suffix in [".b", ".a"] {
+            match super::objects::put_small(world, &format!("{name}{suffix}"), &stored, PutMode::Create).await {
+                Ok(()) => {}
+                // Somebody else's, or our own whose answer was lost: what is read below tells.
+                Err(e) if e.code == Code::AlreadyExists => break,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    let copies = list_all(world, &format!("{name}."), "").await?;
+    let has = |suffix: &str| copies.iter().any(|o| o.key.ends_with(suffix));
+    if !decide(world, ring, round, checkpoint, [has(".a"), has(".b")]).await? {
+        return Ok(false);
+    }
+    let decided = read_record(world, ring, round, checkpoint).await?;
+    let own = gc::decode(if checkpoint { "checkpoint" } else { "condemn" }, round, body)?;
+    Ok(decided.hash == own.hash)
+}
+
+/// The condemn of a round that is open.
+pub async fn read_condemn<W: World>(world: &W, ring: &KeyRing, round: u64) -> Result<Condemn> {
+    let name = names::condemn(round);
+    let rest = read_record(world, ring, round, false).await?.rest.ok_or_else(|| unreadable(&name))?;
+    record::json(&name, &rest)
+}
+
+/// A checkpoint with its rest.
+pub async fn read_checkpoint<W: World>(world: &W, ring: &KeyRing, round: u64) -> Result<Checkpoint> {
+    let name = names::checkpoint(round);
+    let rest = read_record(world, ring, round, true).await?.rest.ok_or_else(|| unreadable(&name))?;
+    record::json(&name, &rest)
+}
+
 /// A decided record: `.a` wins over `.b`, and `.b` serves where `.a` is damaged.
 pub async fn read_record<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: bool) -> Result<GcRecord> {
     let (name, kind) = name_of(round, checkpoint);
@@ -207,7 +262,8 @@ fn hashes(listed: &[gc::Listed]) -> Result<BTreeMap<String, [u8; 32]>> {
         .ok_or_else(|| Error::corrupt("A checkpoint lists something that is not a hash."))
 }
 
-fn packs(hex: &[String]) -> Result<Vec<Name>> {
+/// Names from hex.
+pub fn packs(hex: &[String]) -> Result<Vec<Name>> {
     hex.iter()
         .map(|name| names::hash(name))
         .collect::<Option<_>>()

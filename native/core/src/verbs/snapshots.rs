@@ -13,7 +13,7 @@ use crate::format::snapshot::Snapshot;
 use crate::format::{Kind, names, record, time};
 use crate::index::list_all;
 use crate::verbs::rounds::Rounds;
-use crate::world::World;
+use crate::world::{ObjectInfo, World};
 
 /// Requests in flight.
 const PARALLEL: usize = 8;
@@ -23,28 +23,41 @@ const PARALLEL: usize = 8;
 pub struct Listing {
     /// Readable ones by id: the name under which each is in force, and its content.
     pub good: BTreeMap<String, (String, Arc<Snapshot>)>,
+    /// The same, one for each object in force: name, content, and hash of the object.
+    pub objects: Vec<(String, Arc<Snapshot>, [u8; 32])>,
     /// Logical names of the others, and why.
     pub broken: Vec<(String, Error)>,
 }
 
 /// Reads all snapshots in force.
 pub async fn read_all<W: World>(world: &W, repo: &Repository, rounds: &Rounds) -> Result<Listing> {
+    read_listed(world, repo, rounds, &list_all(world, "snapshots/", "").await?).await
+}
+
+/// Reads all snapshots in force of those that a listing shows.
+pub async fn read_listed<W: World>(
+    world: &W,
+    repo: &Repository,
+    rounds: &Rounds,
+    objects: &[ObjectInfo],
+) -> Result<Listing> {
+    let mut listing = Listing::default();
     let mut names: BTreeMap<String, Generational> = BTreeMap::new();
-    for object in list_all(world, "snapshots/", "").await? {
+    for object in objects {
         if let Some(entry) = names::parse_generational("snapshots", &object.key, &names::COPIES)
             && rounds.may_hold_snapshot(entry.generation, &entry.name)
         {
             names.entry(entry.name.clone()).or_insert(entry);
         }
     }
-    let mut listing = Listing::default();
     let entries: Vec<_> = names.into_values().collect();
     for batch in entries.chunks(PARALLEL) {
         let got = join_all(batch.iter().map(|entry| read(world, repo, rounds, entry))).await;
         for (entry, got) in batch.iter().zip(got) {
             match got {
-                Ok(Some(snapshot)) => {
-                    listing.good.insert(snapshot.id.clone(), (entry.name.clone(), snapshot));
+                Ok(Some((snapshot, hash))) => {
+                    listing.good.insert(snapshot.id.clone(), (entry.name.clone(), snapshot.clone()));
+                    listing.objects.push((entry.name.clone(), snapshot, hash));
                 }
                 Ok(None) => {}
                 Err(e) if e.is_damage() => listing.broken.push((entry.name.clone(), e)),
@@ -65,20 +78,20 @@ async fn read<W: World>(
     repo: &Repository,
     rounds: &Rounds,
     entry: &Generational,
-) -> Result<Option<Arc<Snapshot>>> {
-    if let Some((snapshot, hash)) = repo.known_snapshot(&entry.name) {
-        return Ok(rounds.holds_snapshot(entry.generation, &entry.name, &hash).then_some(snapshot));
+) -> Result<Option<(Arc<Snapshot>, [u8; 32])>> {
+    let in_force = |found: (Arc<Snapshot>, [u8; 32])| {
+        rounds.holds_snapshot(entry.generation, &entry.name, &found.1).then_some(found)
+    };
+    if let Some(known) = repo.known_snapshot(&entry.name) {
+        return Ok(in_force(known));
     }
     let mut first = None;
     for suffix in names::COPIES {
         match read_copy(world, repo, entry, suffix).await {
             Ok((snapshot, hash)) => {
-                if !rounds.holds_snapshot(entry.generation, &entry.name, &hash) {
-                    return Ok(None);
-                }
                 let snapshot = Arc::new(snapshot);
                 repo.remember_snapshot(&entry.name, snapshot.clone(), hash);
-                return Ok(Some(snapshot));
+                return Ok(in_force((snapshot, hash)));
             }
             Err(e) if e.is_damage() => first = first.or(Some(e)),
             Err(e) => return Err(e),

@@ -232,3 +232,64 @@ pub struct LockInfo {
     /// Not refreshed for 30 minutes by this machine's clock.
     pub stale: bool,
 }
+
+/// What prune and forget take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneOptions {
+    /// What to keep; of no meaning to forget.
+    #[serde(default)]
+    pub policy: crate::verbs::prune::retention::Policy,
+    /// Whose calendar counts.
+    #[serde(default)]
+    pub zone: crate::verbs::prune::retention::Zone,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Share of unused bytes that may stay, 0 to 1.
+    #[serde(default = "default_unused")]
+    pub max_unused: f64,
+    /// Nobody else ever prunes: asked for where the store can't arbitrate.
+    #[serde(default)]
+    pub sole_maintainer: bool,
+    /// How long to wait between condemn and second look when somebody holds, milliseconds: time to renew the hold.
+    #[serde(default = "default_interval")]
+    pub hold_interval_ms: u64,
+}
+
+fn default_unused() -> f64 {
+    0.1
+}
+
+fn default_interval() -> u64 {
+    super::HOLD_INTERVAL_MS
+}
+
+impl Default for PruneOptions {
+    fn default() -> Self {
+        Self {
+            policy: crate::verbs::prune::retention::Policy::default(),
+            zone: crate::verbs::prune::retention::Zone::default(),
+            dry_run: false,
+            max_unused: default_unused(),
+            sole_maintainer: false,
+            hold_interval_ms: default_interval(),
+        }
+    }
+}
+
+/// What prune and forget did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneResult {
+    /// Snapshots that went.
+    pub removed_snapshots: u64,
+    /// Packs that went.
+    pub removed_packs: u64,
+    /// Those of them whose needed chunks were written to new packs.
+    pub rewritten_packs: u64,
+    /// Bytes of packs that became free, parity apart.
+    pub freed_bytes: u64,
+    /// Ids of the snapshots that stay.
+    pub kept_snapshots: Vec<String>,
+}

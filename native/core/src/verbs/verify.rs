@@ -292,7 +292,8 @@ impl<W: World> PackJob<W> {
             else {
                 continue;
             };
-            let findings = inspect(&self.repo, info, self.frames.of(ordinal), bytes.as_ref(), self.full, &mut tools);
+            let findings =
+                inspect(&self.repo, info, self.frames.of(ordinal).iter(), bytes.as_ref(), self.full, &mut tools);
             self.world.call().add_bytes(info.size);
             self.world.call().add_objects(1);
             self.found.lock().unwrap_or_else(PoisonError::into_inner).push((ordinal, info.size, findings));

@@ -198,7 +198,7 @@ impl<W: World> PackWriter<W> {
             (done.idx.raw_len() > limits::IDX_TARGET / 2).then(|| std::mem::take(&mut done.idx))
         };
         match full {
-            Some(idx) => put_idx(&self.world, &self.repo, self.generation, idx).await,
+            Some(idx) => put_idx(&self.world, &self.repo, self.generation, idx).await.map(|_| ()),
             None => Ok(()),
         }
     }
@@ -248,25 +248,33 @@ fn merge<W: World>(mut packs: Vec<OpenPack<W>>, target: usize) -> Vec<OpenPack<W
     out
 }
 
-/// Puts what an idx says, in several objects if it is much.
-pub async fn put_idx<W: World>(world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<()> {
+/// Puts what an idx says, in several objects if it is much. Returns their names and hashes.
+pub async fn put_idx<W: World>(world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<Vec<(String, [u8; 32])>> {
+    let mut put = Vec::new();
     let mut part = Idx { withdrawals: idx.withdrawals, groups: idx.groups, packs: Vec::new() };
     for pack in idx.packs {
         part.packs.push(pack);
         if part.raw_len() > limits::IDX_TARGET {
-            put_one(world, repo, generation, std::mem::take(&mut part)).await?;
+            put.extend(put_one(world, repo, generation, std::mem::take(&mut part)).await?);
         }
     }
-    put_one(world, repo, generation, part).await
+    put.extend(put_one(world, repo, generation, part).await?);
+    Ok(put)
 }
 
-async fn put_one<W: World>(world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<()> {
+async fn put_one<W: World>(
+    world: &W,
+    repo: &Repository,
+    generation: u64,
+    idx: Idx,
+) -> Result<Option<(String, [u8; 32])>> {
     if idx.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let name = names::idx(generation, &world.id16());
     let stored = record::seal(&repo.ring, Kind::Idx, &name, generation, &world.id32(), &idx.encode())?;
-    put_small(world, &name, &stored, PutMode::Overwrite).await
+    put_small(world, &name, &stored, PutMode::Overwrite).await?;
+    Ok(Some((name, crate::crypto::sha256(&stored))))
 }
 
 /// Counts packs that exist in memory, open or on their way to the store.

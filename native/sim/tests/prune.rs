@@ -1,0 +1,110 @@
+//! Prune and forget, one process at a time.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use common::{ingest, init, options, restore, world};
+use packvault_core::error::{Code, Result};
+use packvault_core::verbs::prune::{self, retention::Policy};
+use packvault_core::verbs::{Level, PruneOptions, PruneResult, Repository, VerifyOptions, snapshots, verify};
+use packvault_sim::{Random, SimStore, SimWorld};
+
+fn keep(last: u32) -> PruneOptions {
+    PruneOptions { policy: Policy { keep_last: Some(last), ..Policy::default() }, ..PruneOptions::default() }
+}
+
+fn prune(world: &SimWorld, repo: &Arc<Repository>, options: PruneOptions) -> Result<PruneResult> {
+    let (w, r) = (world.clone(), repo.clone());
+    world.run(async move { prune::prune(&w, &r, options).await })
+}
+
+fn assert_sound(world: &SimWorld, repo: &Arc<Repository>, what: &str) {
+    let (w, r) = (world.clone(), repo.clone());
+    let full = VerifyOptions { level: Level::Full, sample: None };
+    let found = world.run(async move { verify::verify(&w, &r, full).await }).unwrap();
+    assert!(found.ok, "{what}: {:?}", found.errors);
+}
+
+/// A repository with a few snapshots, a minute apart, of content that changes more and more.
+fn history(seed: u64, store: &SimStore, parity: Option<(u8, u8)>, count: u64) -> (SimWorld, Arc<Repository>, Vec<(String, Vec<u8>)>) {
+    let world = world(seed, store);
+    let repo = init(&world, options(true, parity), true);
+    let mut random = Random::new(seed);
+    let mut content = vec![0; 500_000];
+    random.fill(&mut content);
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let at = random.below(400_000);
+        random.fill(&mut content[at..at + 90_000]);
+        let id = ingest(&world, &repo, std::slice::from_ref(&content)).unwrap().id;
+        made.push((id, content.clone()));
+        world.clock.fetch_add(60_000, Ordering::Relaxed);
+    }
+    (world, repo, made)
+}
+
+#[test]
+fn what_a_policy_keeps_is_whole_and_the_rest_is_gone() {
+    for (seed, parity) in [(1, None), (2, Some((4, 2))), (3, Some((17, 3)))] {
+        let store = SimStore::default();
+        let (world, repo, made) = history(seed, &store, parity, 6);
+        let before = store.keys("packs/data/").len();
+        let dry = prune(&world, &repo, PruneOptions { dry_run: true, ..keep(2) }).unwrap();
+        assert_eq!(store.keys("gc/").len(), 0, "a dry run writes nothing");
+        let done = prune(&world, &repo, keep(2)).unwrap();
+        assert_eq!(done, dry, "seed {seed}");
+        assert_eq!(done.removed_snapshots, 4);
+        assert!(done.freed_bytes > 0 && store.keys("packs/data/").len() < before, "seed {seed}: {done:?}");
+        let fresh = common::open(&world, true).unwrap();
+        for opened in [&repo, &fresh] {
+            for (id, content) in &made[4..] {
+                assert!(restore(&world, opened, id, None, true).unwrap() == *content, "seed {seed}");
+            }
+            assert_eq!(restore(&world, opened, &made[0].0, None, true).unwrap_err().code, Code::NotFound);
+            assert_sound(&world, opened, &format!("seed {seed}"));
+        }
+        store.arm(None);
+        let again = prune(&world, &fresh, keep(2)).unwrap();
+        assert_eq!((again.removed_snapshots, again.removed_packs, store.mutations()), (0, 0, 0), "seed {seed}: converged");
+    }
+}
+
+#[test]
+fn backups_after_a_prune_deduplicate_against_what_stayed() {
+    let store = SimStore::default();
+    let (world, repo, made) = history(5, &store, Some((4, 2)), 5);
+    prune(&world, &repo, keep(1)).unwrap();
+    let again = ingest(&world, &repo, &[made[4].1.clone()]).unwrap();
+    assert_eq!(again.new_chunks, 0);
+    ingest(&world, &repo, &[made[0].1.clone()]).unwrap();
+    prune(&world, &repo, keep(2)).unwrap();
+    assert!(restore(&world, &repo, "latest", None, true).unwrap() == made[0].1);
+    assert_sound(&world, &repo, "after the second round");
+}
+
+#[test]
+fn forgetting_by_id_removes_just_that() {
+    let store = SimStore::default();
+    let (world, repo, made) = history(7, &store, None, 3);
+    let (w, r, id) = (world.clone(), repo.clone(), made[1].0[..12].to_owned());
+    let done = world.run(async move { prune::forget(&w, &r, &[id], PruneOptions::default()).await }).unwrap();
+    assert_eq!(done.removed_snapshots, 1);
+    let (w, r) = (world.clone(), repo.clone());
+    let left = world.run(async move { snapshots::list(&w, &r, &Default::default()).await }).unwrap();
+    assert_eq!(left.iter().map(|s| &s.id).collect::<Vec<_>>(), [&made[0].0, &made[2].0]);
+    let (w, r) = (world.clone(), repo.clone());
+    let unknown = world.run(async move { prune::forget(&w, &r, &["ffff".into()], PruneOptions::default()).await });
+    assert_eq!(unknown.unwrap_err().code, Code::NotFound);
+    assert_sound(&world, &repo, "after forget");
+}
+
+#[test]
+fn a_policy_that_keeps_nothing_is_refused() {
+    let store = SimStore::default();
+    let (world, repo, _) = history(9, &store, None, 2);
+    for options in [PruneOptions::default(), keep(0)] {
+        assert_eq!(prune(&world, &repo, options).unwrap_err().code, Code::InvalidArgument);
+    }
+}
