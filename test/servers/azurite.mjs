@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
-import { HOST, Server } from './server.mjs';
+import { HOST, Server, words } from './server.mjs';
 
 class AzuriteServer extends Server {
   constructor(recipe, account) {
@@ -32,13 +32,10 @@ export function startAzurite() {
   const account = { name: 'packvaulttest', key: randomBytes(64).toString('base64') };
   const recipe = {
     name: 'azurite',
-    command: (script, port, folder) => [
-      process.execPath,
-      script,
-      ...['--blobHost', HOST, '--blobPort', String(port), '--location', join(folder, 'data')],
-      // Without the last, it refuses the API version of newer SDKs.
-      ...['--silent', '--disableTelemetry', '--skipApiVersionCheck'],
-    ],
+    // Without the last word, it refuses the API version of newer SDKs.
+    command: (script, port, folder) =>
+      words`${process.execPath} ${script} --blobHost ${HOST} --blobPort ${port} --location ${join(folder, 'data')}
+        --silent --disableTelemetry --skipApiVersionCheck`,
     env: { AZURITE_ACCOUNTS: `${account.name}:${account.key}` },
     ready: serves,
   };

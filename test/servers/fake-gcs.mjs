@@ -1,7 +1,7 @@
 /** fake-gcs-server, an emulator of Google Cloud Storage. It asks nobody for credentials. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { answers, HOST, Server } from './server.mjs';
+import { answers, HOST, Server, words } from './server.mjs';
 
 class GcsServer extends Server {
   projectId = 'test';
@@ -24,10 +24,8 @@ export function startFakeGcs({ memory = false } = {}) {
   const recipe = {
     name: 'fake-gcs',
     command: (binary, port, folder) => [
-      binary,
-      ...['-scheme', 'http', '-host', HOST, '-port', String(port), '-public-host', `${HOST}:${port}`],
-      ...(memory ? ['-backend', 'memory'] : ['-backend', 'filesystem', '-filesystem-root', join(folder, 'data')]),
-      ...['-log-level', 'error'],
+      ...words`${binary} -scheme http -host ${HOST} -port ${port} -public-host ${HOST}:${port} -log-level error`,
+      ...(memory ? words`-backend memory` : words`-backend filesystem -filesystem-root ${join(folder, 'data')}`),
     ],
     ready: (port) => answers(`http://${HOST}:${port}/_internal/healthcheck`),
   };

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { answers, HOST, Server } from './server.mjs';
+import { answers, HOST, Server, words } from './server.mjs';
 
 const REGION = 'us-east-1';
 
@@ -50,15 +50,8 @@ export function startMinio() {
   const credentials = newCredentials();
   const recipe = {
     name: 'minio',
-    command: (binary, port, folder) => [
-      binary,
-      'server',
-      join(folder, 'data'),
-      '--address',
-      `${HOST}:${port}`,
-      '--quiet',
-      '--anonymous',
-    ],
+    command: (binary, port, folder) =>
+      words`${binary} server ${join(folder, 'data')} --address ${HOST}:${port} --quiet --anonymous`,
     env: {
       MINIO_ROOT_USER: credentials.accessKeyId,
       MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
@@ -75,16 +68,8 @@ export function startVersitygw() {
   const credentials = newCredentials();
   const recipe = {
     name: 'versitygw',
-    command: (binary, port, folder) => [
-      binary,
-      '--port',
-      `${HOST}:${port}`,
-      '--health',
-      '/health',
-      '--quiet',
-      'posix',
-      join(folder, 'data'),
-    ],
+    command: (binary, port, folder) =>
+      words`${binary} --port ${HOST}:${port} --health /health --quiet posix ${join(folder, 'data')}`,
     env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
     ready: (port) => answers(`http://${HOST}:${port}/health`),
   };
@@ -96,11 +81,9 @@ export function startRcloneS3() {
   const recipe = {
     name: 'rclone',
     prepare: (folder) => mkdirSync(join(folder, 'cache')),
-    command: (binary, port, folder) => [
-      binary,
-      ...['serve', 's3', join(folder, 'data'), '--addr', `${HOST}:${port}`],
-      ...['--vfs-cache-mode', 'writes', '--cache-dir', join(folder, 'cache'), '--config', 'NONE', '-q'],
-    ],
+    command: (binary, port, folder) =>
+      words`${binary} serve s3 ${join(folder, 'data')} --addr ${HOST}:${port} --vfs-cache-mode writes
+        --cache-dir ${join(folder, 'cache')} --config NONE -q`,
     env: { RCLONE_AUTH_KEY: `${credentials.accessKeyId},${credentials.secretAccessKey}` },
     ready: listens,
   };
@@ -112,12 +95,9 @@ export function startS3sFs() {
   const recipe = {
     name: 's3s-fs',
     // It reads its credentials from the command line only; they are worth nothing beyond this process.
-    command: (binary, port, folder) => [
-      binary,
-      ...['--host', HOST, '--port', String(port)],
-      ...['--access-key', credentials.accessKeyId, '--secret-key', credentials.secretAccessKey],
-      join(folder, 'data'),
-    ],
+    command: (binary, port, folder) =>
+      words`${binary} --host ${HOST} --port ${port} --access-key ${credentials.accessKeyId}
+        --secret-key ${credentials.secretAccessKey} ${join(folder, 'data')}`,
     ready: listens,
   };
   return new S3Server(recipe, credentials).start();

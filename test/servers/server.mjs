@@ -37,6 +37,20 @@ function isRunning(child) {
   return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
+/** A command line, split at the blanks of the template; what is filled in may hold blanks. */
+export function words(strings, ...values) {
+  const parts = strings.flatMap((text, index) => [
+    ...text.split(/(\s+)/).map((part) => (/^\s+$/.test(part) ? undefined : part)),
+    ...(index < values.length ? [String(values[index])] : []),
+  ]);
+  const line = [''];
+  for (const part of parts) {
+    if (part === undefined) line.push('');
+    else line[line.length - 1] += part;
+  }
+  return line.filter((word) => word !== '');
+}
+
 /** A port that was free a moment ago. */
 export function freePort() {
   return new Promise((resolve, reject) => {

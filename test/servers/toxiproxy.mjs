@@ -1,5 +1,5 @@
 /** Toxiproxy: a network between a client and a server that can be made as bad as one likes. */
-import { answers, HOST, Server } from './server.mjs';
+import { answers, HOST, Server, words } from './server.mjs';
 
 class Toxiproxy extends Server {
   #proxies = 0;
@@ -69,7 +69,7 @@ class Proxy {
 export function startToxiproxy() {
   const recipe = {
     name: 'toxiproxy',
-    command: (binary, port) => [binary, '-host', HOST, '-port', String(port)],
+    command: (binary, port) => words`${binary} -host ${HOST} -port ${port}`,
     ready: (port) => answers(`http://${HOST}:${port}/version`),
   };
   return new Toxiproxy(recipe).start();
