@@ -91,6 +91,10 @@ export interface StorageBackend extends AsyncDisposable {
   delete(keys: readonly string[], options?: BackendCallOptions): Promise<void>;
 }
 
+/** What a store can be asked. */
+export const VERBS = ['put', 'get', 'stat', 'list', 'delete'] as const;
+export type Verb = (typeof VERBS)[number];
+
 /** Bytes of a key. The characters are ASCII, so this is also its length. */
 export const MAX_KEY_BYTES = 200;
 

@@ -1,11 +1,8 @@
 /** What the cases say again and again. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import type { ObjectInfo, StorageBackend } from '../core/backend.ts';
+import type { ObjectInfo, StorageBackend, Verb } from '../core/backend.ts';
 import { type ErrorCode, PackvaultError } from '../core/errors.ts';
-
-export const VERBS = ['put', 'get', 'stat', 'list', 'delete'] as const;
-export type Verb = (typeof VERBS)[number];
 
 /** `size` bytes that look random and are the same each time. Different seeds give different bytes from a size of 16 on. */
 export function bytesOf(seed: number, size: number): Uint8Array {

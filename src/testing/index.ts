@@ -37,6 +37,14 @@
  *
  * To run cases without vitest: `const suite = await suiteFor(factory)`, then `await suite.run(one)` for each of `suite.cases`.
  */
+export { FaultBackend, type FaultEvent, type FaultOptions } from '../backends/decorators/fault.ts';
+export type { Fault, FaultRule } from '../backends/decorators/fault-schedule.ts';
+export {
+  type RecordedRequest,
+  type RecordedTotals,
+  RecordBackend,
+  type RecordOptions,
+} from '../backends/decorators/record.ts';
 export { MemoryBackend, type MemoryBackendOptions } from '../backends/memory.ts';
 export type { ConformanceCase } from './case.ts';
 export { allCases, type ConformanceSuite, conformance, suiteFor } from './conformance.ts';

@@ -1,18 +1,8 @@
 /** signal: before, during and after a call. */
 import assert from 'node:assert/strict';
+import { VERBS, type Verb } from '../../core/backend.ts';
 import type { ConformanceCase } from '../case.ts';
-import {
-  assertBytes,
-  bytesOf,
-  callVerb,
-  infosOf,
-  keysOf,
-  putAll,
-  reasonOf,
-  turnsOfEventLoop,
-  VERBS,
-  type Verb,
-} from '../expect.ts';
+import { assertBytes, bytesOf, callVerb, infosOf, keysOf, putAll, reasonOf, turnsOfEventLoop } from '../expect.ts';
 
 /** A case: a call whose signal has aborted before. */
 function before(verb: Verb): ConformanceCase {

@@ -1,6 +1,6 @@
 /** How failures are told. Each case needs a store that is broken in its way: `broken` of the factory. */
 import assert from 'node:assert/strict';
-import type { StorageBackend } from '../../core/backend.ts';
+import { type StorageBackend, VERBS, type Verb } from '../../core/backend.ts';
 import { type ErrorCode, PackvaultError, type RetryClass } from '../../core/errors.ts';
 import type { ConformanceCase, Subject } from '../case.ts';
 import {
@@ -14,8 +14,6 @@ import {
   printable,
   reasonOf,
   turnsOfEventLoop,
-  VERBS,
-  type Verb,
 } from '../expect.ts';
 import type { BrokenStores } from '../store.ts';
 
