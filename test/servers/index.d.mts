@@ -62,8 +62,13 @@ export interface S3Server extends Server {
   createBucket(name?: string): Promise<string>;
 }
 
+export interface Minio extends S3Server {
+  /** Temporary credentials that may do only this: `s3:GetObject`, `s3:PutObject`, `s3:DeleteObject`, `s3:ListBucket`, … */
+  restricted(actions: readonly string[]): Promise<S3Server['credentials'] & { readonly sessionToken: string }>;
+}
+
 /** The S3 server of the ordinary tests. */
-export function startMinio(): Promise<S3Server>;
+export function startMinio(): Promise<Minio>;
 export function startVersitygw(): Promise<S3Server>;
 /** A negative control: accepts `If-None-Match` and ignores it. */
 export function startRcloneS3(): Promise<S3Server>;
@@ -113,8 +118,22 @@ export function startSshd(options?: { config?: string[]; forceCommand?: string }
 
 /** A network between a client and a server. */
 export interface Toxiproxy extends Server {
-  /** Puts a proxy in front of a server. */
-  proxy(server: { readonly port: number }): Promise<Proxy>;
+  /** Puts a proxy in front of a server, with a fault from the start if one is named. */
+  proxy(
+    server: { readonly port: number },
+    type?: ToxicType,
+    attributes?: ToxicAttributes,
+    options?: ToxicOptions,
+  ): Promise<Proxy>;
+}
+
+export type ToxicType = 'latency' | 'bandwidth' | 'timeout' | 'reset_peer' | 'slow_close' | 'slicer' | 'limit_data';
+export type ToxicAttributes = Readonly<Record<string, number>>;
+export interface ToxicOptions {
+  /** Default `downstream`: from the server to the client. */
+  readonly stream?: 'downstream' | 'upstream';
+  /** Share of the connections that have the fault. Default 1. */
+  readonly toxicity?: number;
 }
 
 export interface Proxy {
@@ -126,13 +145,9 @@ export interface Proxy {
   /**
    * Adds a fault and returns its name. Types and attributes are Toxiproxy's: `latency` {latency, jitter} in ms, `bandwidth` {rate} in
    * KB/s, `timeout` {timeout} in ms (0: silence), `reset_peer` {timeout}, `slow_close` {delay}, `slicer` {average_size,
-   * size_variation, delay}, `limit_data` {bytes}. `downstream` is from the server to the client.
+   * size_variation, delay}, `limit_data` {bytes}.
    */
-  add(
-    type: 'latency' | 'bandwidth' | 'timeout' | 'reset_peer' | 'slow_close' | 'slicer' | 'limit_data',
-    attributes: Readonly<Record<string, number>>,
-    options?: { stream?: 'downstream' | 'upstream'; toxicity?: number },
-  ): Promise<string>;
+  add(type: ToxicType, attributes: ToxicAttributes, options?: ToxicOptions): Promise<string>;
   remove(name: string): Promise<void>;
   /** Removes all faults and lets connections through again. */
   heal(): Promise<void>;

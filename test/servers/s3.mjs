@@ -1,5 +1,5 @@
 /** S3 servers. MinIO is the default; of the others, rclone and s3s-fs break create-only and are there to be found out. */
-import { randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -33,6 +33,50 @@ class S3Server extends Server {
   }
 }
 
+class Minio extends S3Server {
+  /** Temporary credentials that may do only `actions` (STS AssumeRole with a session policy). */
+  async restricted(actions) {
+    const policy = {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Action: actions, Resource: ['arn:aws:s3:::*'] }],
+    };
+    const body = String(
+      new URLSearchParams({ Action: 'AssumeRole', Version: '2011-06-15', Policy: JSON.stringify(policy) }),
+    );
+    const headers = { ...signed(this, 'sts', body), 'content-type': 'application/x-www-form-urlencoded' };
+    const response = await fetch(this.url, { method: 'POST', headers, body });
+    const text = await response.text();
+    const [accessKeyId, secretAccessKey, sessionToken] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken'].map(
+      (name) => new RegExp(`<${name}>([^<]+)<`).exec(text)?.[1],
+    );
+    if (sessionToken === undefined) throw new Error(`no temporary credentials: ${response.status} ${text}`);
+    return { accessKeyId, secretAccessKey, sessionToken };
+  }
+}
+
+function hash(text) {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function hmac(key, text) {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+/** Headers of a signed POST to `/` (AWS Signature Version 4). */
+function signed({ host, port, credentials }, service, body) {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  const scope = [time.slice(0, 8), REGION, service, 'aws4_request'];
+  const names = 'host;x-amz-date';
+  const canonical = `POST\n/\n\nhost:${host}:${port}\nx-amz-date:${time}\n\n${names}\n${hash(body)}`;
+  const key = scope.reduce((last, word) => hmac(last, word), `AWS4${credentials.secretAccessKey}`);
+  const signature = hmac(key, ['AWS4-HMAC-SHA256', time, scope.join('/'), hash(canonical)].join('\n')).toString('hex');
+  const credential = `${credentials.accessKeyId}/${scope.join('/')}`;
+  return {
+    'x-amz-date': time,
+    authorization: `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
+  };
+}
+
 function newCredentials() {
   return { accessKeyId: `user${randomBytes(6).toString('hex')}`, secretAccessKey: randomBytes(20).toString('hex') };
 }
@@ -61,7 +105,7 @@ export function startMinio() {
     // Its `ready` says so too early: calls then fail with XMinioServerNotInitialized.
     ready: (port) => answers(`http://${HOST}:${port}/minio/health/cluster`),
   };
-  return new S3Server(recipe, credentials).start();
+  return new Minio(recipe, credentials).start();
 }
 
 export function startVersitygw() {

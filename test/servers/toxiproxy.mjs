@@ -4,15 +4,17 @@ import { answers, HOST, Server, words } from './server.mjs';
 class Toxiproxy extends Server {
   #proxies = 0;
 
-  /** A proxy in front of `server`; its `port` and `url` stand for the server's. */
-  async proxy(server) {
+  /** A proxy in front of `server`; its `port` and `url` stand for the server's. With a fault, it has that one from the start. */
+  async proxy(server, type, attributes, options) {
     this.#proxies += 1;
     const name = `proxy-${this.#proxies}`;
     const upstream = `${HOST}:${server.port}`;
     const { listen } = await this.#call('POST', '/proxies', { name, upstream, listen: `${HOST}:0`, enabled: true });
-    return new Proxy(name, Number(listen.split(':').at(-1)), (method, path, body) =>
+    const proxy = new Proxy(name, Number(listen.split(':').at(-1)), (method, path, body) =>
       this.#call(method, `/proxies/${name}${path}`, body),
     );
+    if (type !== undefined) await proxy.add(type, attributes, options);
+    return proxy;
   }
 
   async #call(method, path, body) {
