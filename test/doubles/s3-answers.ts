@@ -45,7 +45,7 @@ export function errorAnswer(
 ): Answer {
   return {
     status,
-    headers: { 'content-type': 'application/xml', ...headers },
+    headers: { 'content-type': 'application/xml', 'x-amz-request-id': 'DOUBLE', ...headers },
     body: Buffer.from(
       `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${code} happened</Message>${fields}<RequestId>DOUBLE</RequestId></Error>`,
     ),

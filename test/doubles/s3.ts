@@ -17,8 +17,13 @@ import {
 
 /** What happens to a request. */
 export type S3Fault =
-  /** It is refused with this status and error document. */
-  | { readonly status: number; readonly code?: string; readonly headers?: Readonly<Record<string, string>> }
+  /** It is not looked at, but answered with this: by default an error document with `code`. */
+  | {
+      readonly status: number;
+      readonly code?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: string;
+    }
   /** The connection is cut before anything was done. */
   | 'reset'
   /** All is done, and the connection cut before the answer. */
@@ -52,6 +57,9 @@ export interface S3Rule {
 }
 
 export interface S3DoubleOptions {
+  /** Another door to the objects of this double. Default: none, and no buckets. */
+  readonly of?: S3Double;
+  readonly rules?: readonly S3Rule[];
   /** How far its clock is ahead, in milliseconds. */
   readonly clockAheadMs?: number;
 }
@@ -66,14 +74,16 @@ export class S3Double implements AsyncDisposable {
     accessKeyId: 'DOUBLEACCESSKEY',
     secretAccessKey: 'the-secret-of-the-double',
   };
-  readonly buckets: Map<string, Map<string, S3Object>> = new Map();
+  readonly buckets: Map<string, Map<string, S3Object>>;
   readonly #server: Server;
   readonly #clockAheadMs: number;
   readonly #rules: { readonly rule: S3Rule; met: number }[] = [];
   readonly #log: S3Request[] = [];
 
-  private constructor({ clockAheadMs = 0 }: S3DoubleOptions) {
+  private constructor({ of, rules = [], clockAheadMs = 0 }: S3DoubleOptions) {
+    this.buckets = of?.buckets ?? new Map();
     this.#clockAheadMs = clockAheadMs;
+    for (const rule of rules) this.add(rule);
     this.#server = createServer((incoming, outgoing) => {
       this.#serve(incoming, outgoing).catch((error: unknown) => outgoing.destroy(error as Error));
     });
@@ -150,10 +160,13 @@ export class S3Double implements AsyncDisposable {
     const body = await bodyOf(incoming);
     if (fault === undefined || typeof fault === 'string') {
       const answer = this.#answer({ ...request, ...without(fault, incoming) }, damaged(fault, body));
-      send(outgoing, answer, verb, fault, this.#now());
+      const headers = { 'x-amz-request-id': 'DOUBLE', ...answer.headers };
+      send(outgoing, { ...answer, headers }, verb, fault, this.#now());
     } else {
-      const { status, code = 'Failure', headers = {} } = fault;
-      send(outgoing, errorAnswer(status, code, headers), verb, undefined, this.#now());
+      const { status, code = 'Failure', headers = {}, body: text } = fault;
+      const answer =
+        text === undefined ? errorAnswer(status, code, headers) : { status, headers, body: Buffer.from(text) };
+      send(outgoing, answer, verb, undefined, this.#now());
     }
   }
 
@@ -217,12 +230,11 @@ function send(
   outgoing.setHeader('date', new Date(now).toUTCString());
   if (fault === 'lost-answer') return void outgoing.socket?.resetAndDestroy();
   if (fault === 'html') return void outgoing.writeHead(200, { 'content-type': 'text/html' }).end(HTML_PAGE);
-  const id = { 'x-amz-request-id': 'DOUBLE' };
   const length = { 'content-length': String(headers['content-length'] ?? body.byteLength) };
   const half = body.subarray(0, Math.floor(body.byteLength * HALF));
   const broken = status < 300 && verb === 'get';
-  if (broken && fault === 'short-body') return void outgoing.writeHead(status, { ...id, ...headers }).end(half);
-  outgoing.writeHead(status, { ...id, ...headers, ...length });
+  if (broken && fault === 'short-body') return void outgoing.writeHead(status, headers).end(half);
+  outgoing.writeHead(status, { ...headers, ...length });
   if (broken && fault === 'cut-body') return void outgoing.write(half, () => outgoing.socket?.resetAndDestroy());
   if (broken && fault === 'stall-body') return void outgoing.write(half);
   outgoing.end(verb === 'head' ? undefined : fault === 'flip-body' ? flipped(body) : body);

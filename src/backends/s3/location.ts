@@ -11,11 +11,12 @@ export type ParsedS3Location = Pick<S3BackendOptions, 'bucket' | 'prefix' | 'end
  */
 export function parseS3Location(location: string): ParsedS3Location {
   const rest = location.startsWith('s3:') ? location.slice('s3:'.length) : '';
-  const [, scheme = 'https', host, path = ''] = /^(?:(https?):\/\/)?([^/]+)\/+(.*)$/i.exec(rest) ?? [];
   if (rest.startsWith('//')) return inBucket(rest.slice(2), undefined);
-  if (host === undefined) throw invalid('it names no host and bucket');
+  const scheme = /^https?:\/\//i.exec(rest)?.[0] ?? '';
+  const [host = '', ...path] = rest.slice(scheme.length).split('/');
   if (host.includes('@')) throw invalid('it holds a login');
-  return inBucket(path, `${scheme.toLowerCase()}://${host}`);
+  if (host === '' || path.length === 0) throw invalid('it names no host and bucket');
+  return inBucket(path.join('/'), `${scheme === '' ? 'https://' : scheme.toLowerCase()}${host}`);
 }
 
 function inBucket(path: string, endpoint: string | undefined): ParsedS3Location {
