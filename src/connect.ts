@@ -2,12 +2,25 @@
 import { isLocal, openUrl } from './backends/open-url.ts';
 import type { StorageBackend } from './core/backend.ts';
 import type { Bridge } from './core/bridge.ts';
+import { PackvaultError } from './core/errors.ts';
 import { type Connection, OpenRepository } from './core/repository.ts';
 import type { InitOptions, OpenOptions } from './core/types.ts';
 
 async function connect(where: string | StorageBackend): Promise<Connection> {
-  if (typeof where !== 'string') return { backend: where, local: false, owned: false };
+  if (typeof where !== 'string') return { backend: checkBackend(where), local: false, owned: false };
   return { backend: await openUrl(where), local: isLocal(where), owned: true };
+}
+
+/** INVALID_ARGUMENT for what is no backend, as JavaScript lets one pass. */
+function checkBackend(where: unknown): StorageBackend {
+  const found = where as Partial<StorageBackend> | null | undefined;
+  const verbs = [found?.put, found?.get, found?.stat, found?.list, found?.delete];
+  if (verbs.every((verb) => typeof verb === 'function') && typeof found?.capabilities === 'object')
+    return where as StorageBackend;
+  throw new PackvaultError({
+    code: 'INVALID_ARGUMENT',
+    message: 'Give a location, such as /srv/backups, or a StorageBackend. Nothing was opened.',
+  });
 }
 
 /** A repository in a store. */

@@ -1,8 +1,9 @@
 /** What packvault exports. */
-export { LocalBackend } from './backends/local/index.ts';
+export { LocalBackend, type LocalBackendOptions } from './backends/local/index.ts';
 export { openUrl } from './backends/open-url.ts';
 export { Repository, Repository as ContainerArchive } from './connect.ts';
 export type {
+  BackendCallOptions,
   BackendCapabilities,
   GetOptions,
   ListOptions,
@@ -10,7 +11,13 @@ export type {
   PutOptions,
   StorageBackend,
 } from './core/backend.ts';
-export { type ErrorCode, PackvaultError, type RetryClass } from './core/errors.ts';
+export {
+  type ErrorCode,
+  type ErrorContext,
+  PackvaultError,
+  type PackvaultErrorInit,
+  type RetryClass,
+} from './core/errors.ts';
 export type { RepositoryEvents, Subscription } from './core/events.ts';
 export type { AddKeyOptions, Keys } from './core/keys.ts';
 export type {

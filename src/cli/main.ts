@@ -1,17 +1,11 @@
 #!/usr/bin/env node
 /** The command line: finds the command, runs it, turns errors into messages and exit codes. */
 import { readFileSync } from 'node:fs';
-import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Context } from './context.ts';
-import { EXIT, exitCode, Interrupted, UsageError } from './exit-codes.ts';
-
-/** A verb of the command line. */
-export interface Command {
-  readonly usage: string;
-  readonly options?: ParseArgsConfig['options'];
-  /** Runs it; the number is the exit code. */
-  run(context: Context): Promise<number>;
-}
+import { Context } from './context.ts';
+import { EXIT, exitCode, Interrupted, ReaderGone, UsageError } from './exit-codes.ts';
+import { help, overview } from './help.ts';
+import { type Command, findVerb, parse } from './options.ts';
+import { Output } from './output.ts';
 
 const COMMANDS: Readonly<Record<string, readonly [string, () => Promise<{ command: Command }>]>> = {
   init: ['make a repository', () => import('./commands/init.ts')],
@@ -28,33 +22,34 @@ const COMMANDS: Readonly<Record<string, readonly [string, () => Promise<{ comman
   try: ['back up, damage, repair and restore real data in a temporary folder', () => import('./commands/try.ts')],
 };
 
-const COMMON = {
-  repo: { type: 'string', short: 'r' },
-  json: { type: 'boolean' },
-  quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
-  'memory-limit': { type: 'string' },
-  threads: { type: 'string' },
-} as const satisfies ParseArgsConfig['options'];
+/** Where fingers that know other tools go wrong. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  backup: 'ingest',
+  create: 'ingest',
+  check: 'verify',
+  list: 'snapshots',
+  ls: 'snapshots',
+  dump: 'restore',
+  extract: 'restore',
+  recover: 'repair',
+  'repair-index': 'reindex',
+  'rebuild-index': 'reindex',
+  keys: 'key',
+  passwd: 'key',
+  locks: 'status',
+};
 
-function help(): string {
-  const verbs = Object.entries(COMMANDS).map(([name, [about]]) => `  ${name.padEnd(11)}${about}`);
-  return `packvault: deduplicated, compressed, encrypted, self-healing backups
+// After a signal, answers that never come must not hold up the end: the repository is valid anyway.
+const PATIENCE_MS = 5_000;
+// Bytes for a pipe that nobody reads would keep the process alive.
+const FLUSH_MS = 200;
 
-Usage: packvault COMMAND [OPTIONS]        packvault COMMAND --help says more
-
-${verbs.join('\n')}
-
-Every command takes
-  -r, --repo LOCATION   the repository; default PACKVAULT_REPOSITORY
-  --json                JSON lines on standard output
-  -q, --quiet           no progress
-  --memory-limit MIB    cap on memory in flight, default 256
-  --threads N           default: the number of cores
-
-The passphrase comes from PACKVAULT_PASSWORD, PACKVAULT_PASSWORD_FILE, PACKVAULT_PASSWORD_COMMAND, or is asked for.
-Exit codes: 0 ok, 1 failed, 2 usage, 3 partial, 4 integrity failure, 5 conflict, 10 no repository, 11 locked,
-12 wrong or missing passphrase, 130 interrupted.`;
+async function find(verb: string): Promise<Command> {
+  const found = Object.hasOwn(COMMANDS, verb) ? COMMANDS[verb] : undefined;
+  if (found !== undefined) return (await found[1]()).command;
+  const ours = Object.hasOwn(ELSEWHERE, verb) ? ELSEWHERE[verb] : undefined;
+  const hint = ours === undefined ? 'packvault --help lists them.' : `packvault calls it ${ours}.`;
+  throw new UsageError(`There is no command ${JSON.stringify(verb)}. ${hint}`);
 }
 
 function version(): string {
@@ -62,65 +57,79 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
-  const [name = '', ...rest] = argv;
-  if (name === '--version' || name === '-V') {
+async function withoutVerb(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--version') || argv.includes('-V')) {
     process.stdout.write(`packvault ${version()}\n`);
     return EXIT.ok;
   }
-  if (name === '' || name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(`${help()}\n`);
-    return name === '' ? EXIT.usage : EXIT.ok;
-  }
-  const found = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (found === undefined) throw new UsageError(`There is no command ${JSON.stringify(name)}. See packvault --help.`);
-  const { command } = await found[1]();
-  const { Context } = await import('./context.ts');
-  let parsed: ReturnType<typeof parseArgs>;
-  try {
-    parsed = parseArgs({ args: rest, options: { ...COMMON, ...command.options }, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${command.usage}`);
-  }
-  if (parsed.values['help'] === true) {
-    process.stdout.write(`${command.usage}\n`);
-    return EXIT.ok;
-  }
-  const context = new Context(parsed.values, parsed.positionals, signal);
-  try {
-    return await command.run(context);
-  } finally {
-    context.progressLine.clear();
-  }
+  process.stdout.write(`${overview(Object.entries(COMMANDS).map(([name, [about]]) => [name, about]))}\n`);
+  return argv.includes('--help') || argv.includes('-h') ? EXIT.ok : EXIT.usage;
 }
 
-function report(error: unknown, json: boolean): void {
-  const code = exitCode(error);
-  const message = error instanceof Error ? error.message : String(error);
-  const kind = typeof (error as { code?: unknown }).code === 'string' ? (error as { code: string }).code : 'FAILED';
-  if (json)
-    process.stdout.write(`${JSON.stringify({ message_type: 'error', code: kind, message, exit_code: code })}\n`);
-  process.stderr.write(`packvault: ${message}\n`);
+async function run(argv: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
+  const { verb, rest } = findVerb(argv);
+  if (verb === undefined) return withoutVerb(argv);
+  if (verb === 'help') {
+    const about = findVerb(rest).verb;
+    if (about === undefined) return withoutVerb(['--help']);
+    process.stdout.write(`${help(await find(about))}\n`);
+    return EXIT.ok;
+  }
+  const command = await find(verb);
+  const { values, positionals } = parse(verb, command, rest);
+  if (values['help'] === true) {
+    process.stdout.write(`${help(command)}\n`);
+    return EXIT.ok;
+  }
+  return command.run(new Context(values, positionals, output, signal));
+}
+
+/** Before the arguments are known to be right: what they say of the form of messages. */
+function outputOf(argv: readonly string[]): Output {
+  const end = argv.indexOf('--');
+  const options = end < 0 ? argv : argv.slice(0, end);
+  return new Output(options.includes('--json'), options.includes('--quiet') || options.includes('-q'));
 }
 
 async function main(): Promise<void> {
+  const argv = process.argv.slice(2);
+  const output = outputOf(argv);
   const abort = new AbortController();
+  let ended = false;
+  let unwritten: Error | undefined;
+  const fail = (error: unknown): void => {
+    ended = true;
+    output.failure(error);
+    process.exitCode = exitCode(error);
+  };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (abort.signal.aborted) process.exit(EXIT.interrupted);
-      abort.abort(new Interrupted(signal));
+      const reason = new Interrupted(signal);
+      if (abort.signal.aborted) process.exit(reason.exitCode);
+      abort.abort(reason);
+      setTimeout(() => {
+        if (!ended) fail(reason);
+        // process.exit() waits for a thread that hangs in the system, as in opening a pipe that nobody writes to.
+        process.removeAllListeners(signal);
+        process.kill(process.pid, signal);
+      }, PATIENCE_MS).unref();
     });
   }
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.stderr.write(error.code === 'EPIPE' ? '' : `packvault: ${error.message}\n`);
-    process.exit(EXIT.failed);
+    unwritten ??= error.code === 'EPIPE' ? new ReaderGone() : error;
+    abort.abort(unwritten);
+    if (ended) fail(unwritten);
   });
-  const argv = process.argv.slice(2);
   try {
-    process.exitCode = await run(argv, abort.signal);
+    process.exitCode = await run(argv, output, abort.signal);
+    // Results that nobody got are no success, whatever the command says.
+    if (unwritten !== undefined) throw unwritten;
+    ended = true;
   } catch (error) {
-    report(error, argv.includes('--json'));
-    process.exitCode = exitCode(error);
+    fail(abort.signal.aborted ? abort.signal.reason : error);
+    if (abort.signal.aborted) setTimeout(() => process.exit(), FLUSH_MS).unref();
+  } finally {
+    output.clear();
   }
 }
 

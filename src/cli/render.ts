@@ -3,7 +3,7 @@ import type { Progress } from '../index.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** `1.50 GiB`. */
+/** Three digits and a unit: `1.50 GiB`, `15.0 GiB`, `150 GiB`. */
 export function bytes(count: number): string {
   let value = count;
   let unit = 0;
@@ -11,7 +11,8 @@ export function bytes(count: number): string {
     value /= 1024;
     unit += 1;
   }
-  return `${unit === 0 ? value : value.toFixed(2)} ${UNITS[unit]}`;
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
 const pad = (value: number): string => String(value).padStart(2, '0');
@@ -23,47 +24,101 @@ export function duration(seconds: number): string {
   return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
 
+/** How long something took: `0.42 s`, or minutes. */
+export function elapsed(seconds: number): string {
+  return seconds < 60 ? `${seconds.toFixed(2)} s` : `${duration(seconds)} min`;
+}
+
+/** `1 item`, `2 items`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `2026-11-25 07:59`, of an RFC 3339 time. */
+export function minute(time: string): string {
+  return time.slice(0, 16).replace('T', ' ');
+}
+
 // Control characters in names must not reach a terminal, nor what turns the direction of writing.
 const CONTROL = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Text from a repository, safe to print. */
-export function printable(text: string): string {
-  return text.replace(CONTROL, '\ufffd');
+/** Text from outside, safe to print. `keep`: control characters that our own text has in it. */
+export function printable(text: string, keep = ''): string {
+  return text.replace(CONTROL, (character) => (keep.includes(character) ? character : '\ufffd'));
 }
 
-/** Columns under their heads; the last one is not padded. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ');
-  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+/** `text`, cut to a number of columns; the last one shows that something is missing. */
+export function fit(text: string, width: number): string {
+  const characters = Array.from(text);
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 }
 
-/** Progress on one line of standard error, on a terminal only. */
+/** Columns under their heads. A head that begins with a blank is of numbers, which end at one edge. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  width: number = Number.POSITIVE_INFINITY,
+): string {
+  const longest = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
+  const cell = (text: string, i: number): string =>
+    head[i]?.startsWith(' ') === true ? text.padStart(longest[i] ?? 0) : text.padEnd(longest[i] ?? 0);
+  const line = (row: readonly string[]): string => fit(row.map(cell).join('  ').trimEnd(), width);
+  return [line(head), line(longest.map((length) => '-'.repeat(length))), ...rows.map(line)].join('\n');
+}
+
+/** Names with their values, one a line. */
+export function fields(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+/** How wide results may be: as wide as the terminal, or without bound where no terminal shows them. */
+export function columns(): number {
+  return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+}
+
+const RATE_AFTER_S = 1;
+
+/** Progress on one line of standard error, on a terminal that can rewrite a line. */
 export class ProgressLine {
   readonly #on: boolean;
-  readonly #start = Date.now();
+  #shown = false;
+  #phase = '';
+  #since = 0;
+  #from = 0;
 
   constructor(enabled: boolean) {
-    this.#on = enabled && process.stderr.isTTY;
+    this.#on = enabled && process.stderr.isTTY && process.env['TERM'] !== 'dumb';
   }
 
   show(progress: Progress): void {
     if (!this.#on) return;
-    const seconds = (Date.now() - this.#start) / 1000;
-    const rate = seconds > 0 ? progress.bytesDone / seconds : 0;
-    const parts = [progress.phase, bytes(progress.bytesDone)];
-    if (progress.bytesTotal !== undefined) {
-      parts.push(
-        `of ${bytes(progress.bytesTotal)} (${Math.floor((progress.bytesDone / progress.bytesTotal) * 100)} %)`,
-      );
-      if (rate > 0) parts.push(`${duration((progress.bytesTotal - progress.bytesDone) / rate)} left`);
+    if (progress.phase !== this.#phase) {
+      this.#phase = progress.phase;
+      this.#since = Date.now();
+      this.#from = progress.bytesDone;
     }
-    parts.push(`${bytes(rate)}/s`);
-    process.stderr.write(`\r\u001b[K${parts.join('  ').slice(0, (process.stderr.columns ?? 80) - 1)}`);
+    const seconds = (Date.now() - this.#since) / 1000;
+    const rate = seconds < RATE_AFTER_S ? 0 : (progress.bytesDone - this.#from) / seconds;
+    this.#shown = true;
+    process.stderr.write(`\r\u001b[K${fit(progressText(progress, rate), process.stderr.columns - 1)}`);
   }
 
   clear(): void {
-    if (this.#on) process.stderr.write('\r\u001b[K');
+    if (this.#shown) process.stderr.write('\r\u001b[K');
+    this.#shown = false;
   }
+}
+
+/** `rate` in bytes a second, 0 while it is not known. */
+function progressText({ phase, bytesDone, bytesTotal = 0 }: Progress, rate: number): string {
+  const parts = [`${phase}  ${bytes(bytesDone)}`];
+  if (bytesTotal > 0) {
+    const share = Math.min(1, bytesDone / bytesTotal);
+    parts[0] += ` of ${bytes(bytesTotal)}`;
+    parts.push(`${Math.floor(share * 100)} %`);
+  }
+  if (rate > 0) parts.push(`${bytes(rate)}/s`);
+  if (rate > 0 && bytesTotal > bytesDone) parts.push(`${duration((bytesTotal - bytesDone) / rate)} left`);
+  return parts.join('  ');
 }

@@ -49,14 +49,19 @@ export interface ListOptions extends BackendCallOptions {
  * Every implementation guarantees, and `conformance` of packvault/testing checks:
  *
  * - **Keys** are `[a-z0-9._/-]`, 1 to 200 bytes, with no empty, `.` or `..` segment; others are INVALID_ARGUMENT before the
- *   store is asked. A store may refuse with UNSUPPORTED a key that is a folder of another key (`a` beside `a/b`).
+ *   store is asked. A store may refuse with UNSUPPORTED a key that is a folder of another key (`a` beside `a/b`), or list
+ *   only one of the two.
  * - **Whole objects.** No reader, by `get`, `stat` or `list`, ever sees part of a put. A rejected put has stored all of the
  *   object or nothing; which of both, only a read tells.
  * - **Read your writes.** What a resolved put stored and a resolved delete removed, every later call sees so, also through
  *   another instance.
  * - **Buffers.** `body` is read only until the put settles and is never changed; what `get` returns belongs to the caller.
  * - **Errors** are `PackvaultError` with `context.key` where one key is concerned. A missing object is NOT_FOUND, and only a
- *   missing object is: an unreachable store or a refused login is never reported as absence.
+ *   missing object is: an unreachable store or a refused login is never reported as absence. A missing bucket or container is
+ *   UNAVAILABLE, never to be retried; a refused login is UNAUTHENTICATED, or PERMISSION_DENIED where the store doesn't tell them
+ *   apart. A refused or broken connection, a time-out, a server's own failure and a body that didn't arrive whole are
+ *   UNAVAILABLE, and a store that asks for fewer requests is RATE_LIMITED: both `safe`, the latter with
+ *   `context.retryAfterMs` if the store said how long. No message, context or cause holds a secret.
  * - **Abort.** When `signal` aborts, the call rejects with the signal's own reason. If it had aborted before the call,
  *   the store has not been asked.
  * - **Disposal** releases what the instance holds and can be repeated; the store itself is unchanged.
@@ -78,18 +83,25 @@ export interface StorageBackend extends AsyncDisposable {
   stat(key: string, options?: BackendCallOptions): Promise<ObjectInfo>;
   /**
    * The objects whose key begins with `prefix`, in ascending byte order of key; an object that is there from the first to the
-   * last step of the iteration is listed exactly once. `prefix` may be empty or end anywhere in a key.
+   * last step of the iteration is listed exactly once. `prefix` may be empty or end anywhere in a key; one that no key can
+   * begin with (`../`, `a//`) is INVALID_ARGUMENT.
    */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
   /** Removes objects; absent ones are fine. When it rejects, some of them may have been removed. */
   delete(keys: readonly string[], options?: BackendCallOptions): Promise<void>;
 }
 
+/** What a store can be asked. */
+export const VERBS = ['put', 'get', 'stat', 'list', 'delete'] as const;
+export type Verb = (typeof VERBS)[number];
+
 /** Bytes of a key. The characters are ASCII, so this is also its length. */
 export const MAX_KEY_BYTES = 200;
 
 const KEY = /^(?!\.{1,2}(?:\/|$))[a-z0-9._-]+(?:\/(?!\.{1,2}(?:\/|$))[a-z0-9._-]+)*$/;
-const PREFIX = /^[a-z0-9._/-]*$/;
+const CHARACTERS = /^[a-z0-9._/-]*$/;
+// Whole segments as in keys, then the beginning of one. Others begin no key, and in a folder tree they lead out of it.
+const PREFIX = /^(?:(?!\.{1,2}\/)[a-z0-9._-]+\/)*[a-z0-9._-]*$/;
 
 function invalid(message: string, context: Record<string, string | number>): PackvaultError {
   return new PackvaultError({ code: 'INVALID_ARGUMENT', message: `${message} The store was not asked.`, context });
@@ -105,13 +117,19 @@ export function checkKey(key: unknown): asserts key is string {
   );
 }
 
-/** Throws INVALID_ARGUMENT unless prefix and `startAfter` consist of characters that keys have. */
+/** Throws INVALID_ARGUMENT unless a key can begin with `prefix` and `startAfter` consists of characters that keys have. */
 export function checkListing(prefix: string, startAfter: string | undefined): void {
-  const given: Record<string, unknown> = { prefix, startAfter: startAfter ?? '' };
-  for (const [name, value] of Object.entries(given)) {
-    if (typeof value === 'string' && value.length <= MAX_KEY_BYTES && PREFIX.test(value)) continue;
+  const given: readonly (readonly [string, unknown, RegExp])[] = [
+    ['prefix', prefix, PREFIX],
+    ['startAfter', startAfter ?? '', CHARACTERS],
+  ];
+  for (const [name, value, pattern] of given) {
+    if (typeof value === 'string' && value.length <= MAX_KEY_BYTES && pattern.test(value)) continue;
     const shown = JSON.stringify(String(value).slice(0, MAX_KEY_BYTES));
-    throw invalid(`${shown} is not a ${name}: at most ${MAX_KEY_BYTES} of [a-z0-9._/-].`, { [name]: shown });
+    throw invalid(
+      `${shown} is not a ${name}: at most ${MAX_KEY_BYTES} of [a-z0-9._/-], and no empty, "." or ".." segment in a prefix.`,
+      { [name]: shown },
+    );
   }
 }
 

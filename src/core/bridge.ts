@@ -1,8 +1,10 @@
 /** The engine asks, a backend answers: the operation queue's JavaScript side. */
 import type { StorageBackend } from './backend.ts';
 import { PackvaultError } from './errors.ts';
-import { Admission, BlockPool } from './memory.ts';
+import { BlockPool, Budget, type Needs, type Purpose } from './memory.ts';
 import { decodeError, type Engine, loadAddon, type Operation } from './native.ts';
+import { perform } from './operations.ts';
+import { Slots } from './slots.ts';
 import type { ItemReader } from './streams.ts';
 
 /** What the engine tells of a running call. */
@@ -32,55 +34,65 @@ export interface CallRequest {
   readonly verb: string;
   readonly options: unknown;
   readonly secret?: Uint8Array | undefined;
-  /** Share of the memory limit; 0 for calls that move no data. */
-  readonly share: number;
+  readonly purpose: Purpose;
   readonly signal?: AbortSignal | undefined;
-  /** Items to read. */
+  /** Items to read. They are released when the call ends, however it ends. */
   readonly readers?: readonly ItemReader[] | undefined;
-  /** Takes restored bytes; the block is the engine's again when it resolves. */
-  readonly write?: ((offset: number, bytes: Uint8Array) => Promise<void>) | undefined;
+  /** Takes restored bytes; the block is the engine's again when it settles. The signal says that nobody waits for it any more. */
+  readonly write?: ((offset: number, bytes: Uint8Array, signal: AbortSignal) => Promise<void>) | undefined;
   /** Sampled while the call runs, and once at its end. */
   readonly sample?: ((progress: EngineProgress) => void) | undefined;
 }
 
 interface Call {
   readonly request: CallRequest;
+  readonly signal: AbortSignal;
   readonly blocks: Map<number, Uint8Array>;
   readonly operations: Map<number, AbortController>;
+  /** Newest errors of operations: one of them may be the cause of the call's. */
   readonly errors: Map<number, unknown>;
   /** The last read: reads are performed one after the other. */
   reads: Promise<void>;
   readonly pending: Set<Promise<void>>;
 }
 
-/** Bytes that a call without a share may hold: records are small. */
-const SMALL_SHARE = 16 << 20;
 const SAMPLE_MS = 100;
+const ERRORS_KEPT = 256;
 
 /** Runs the engine's calls on one backend. */
 export class Bridge {
   readonly #backend: StorageBackend;
-  readonly #options: BridgeOptions;
-  readonly #admission: Admission;
+  readonly #threads: number;
+  readonly #budget: Budget;
+  readonly #slots: Slots;
   readonly #pool = new BlockPool();
   readonly #calls = new Map<number, Call>();
   readonly #running = new Map<number, { readonly abort: AbortController; readonly done: Promise<unknown> }>();
-  readonly #waiting: (() => void)[] = [];
-  #inFlight = 0;
   #engine: Engine | undefined;
   #next = 1;
   #closed = false;
 
   constructor(backend: StorageBackend, options: BridgeOptions) {
     this.#backend = backend;
-    this.#options = options;
-    this.#admission = new Admission(options.memoryLimit);
+    this.#threads = options.threads;
+    this.#budget = new Budget(options.memoryLimit);
+    this.#slots = new Slots(options.concurrency);
   }
 
   /** Loads the addon and starts the engine's threads. */
   async start(): Promise<void> {
     const { Engine } = await loadAddon();
-    this.#engine = new Engine(this.#options.threads, (operation) => this.#perform(operation));
+    this.#engine = new Engine(this.#threads, (operation) => this.#perform(operation));
+  }
+
+  /** Says how much memory the repository's shape asks for. */
+  expect(needs: Needs): void {
+    this.#budget.expect(needs);
+  }
+
+  /** Throws INVALID_ARGUMENT if the memory limit is too low for calls of this kind. */
+  checkMemory(purpose: Purpose): void {
+    this.#budget.check(purpose);
   }
 
   /** Runs a verb. Rejects with `PackvaultError`, or with the signal's own reason. */
@@ -102,29 +114,42 @@ export class Bridge {
   }
 
   async #run<T>(engine: Engine, id: number, request: CallRequest, signal: AbortSignal): Promise<T> {
-    const memory = Math.floor(this.#options.memoryLimit * request.share);
-    const leave = await this.#admission.enter(memory, signal);
     const call: Call = {
       request,
+      signal,
       blocks: new Map(),
       operations: new Map(),
       errors: new Map(),
       reads: Promise.resolve(),
       pending: new Set(),
     };
-    this.#calls.set(id, call);
-    const onAbort = (): void => engine.abort(id);
-    signal.addEventListener('abort', onAbort, { once: true });
-    const timer = this.#sampling(engine, id, request);
     try {
-      const text = await engine.call(
-        id,
-        request.verb,
-        JSON.stringify(request.options),
-        request.secret,
-        memory || SMALL_SHARE,
-      );
-      for (const block of call.blocks.values()) this.#pool.give(block);
+      const lease = await this.#budget.enter(request.purpose, signal);
+      try {
+        return await this.#admitted<T>(engine, id, call, lease.bytes);
+      } finally {
+        lease.leave();
+      }
+    } finally {
+      for (const reader of request.readers ?? []) reader.release();
+    }
+  }
+
+  async #admitted<T>(engine: Engine, id: number, call: Call, memory: number): Promise<T> {
+    const { request, signal } = call;
+    this.#calls.set(id, call);
+    const onAbort = (): void => {
+      engine.abort(id);
+      // Now and not when the engine says so: its threads may be at work for a while.
+      for (const controller of call.operations.values()) controller.abort(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer = sampling(engine, id, request);
+    let whole = false;
+    try {
+      signal.throwIfAborted();
+      const text = await engine.call(id, request.verb, JSON.stringify(request.options), request.secret, memory);
+      whole = true;
       return JSON.parse(text) as T;
     } catch (error) {
       if (signal.aborted) throw signal.reason;
@@ -132,24 +157,14 @@ export class Bridge {
     } finally {
       clearInterval(timer);
       signal.removeEventListener('abort', onAbort);
-      // Operations of an ended call are cancelled; their answers are waited for, so that nothing goes on behind the caller's back.
-      for (const controller of call.operations.values()) controller.abort(closed());
-      for (const reader of request.readers ?? []) reader.release();
+      // What an ended call still has under way is of no use to anybody. The answers are waited for.
+      for (const controller of call.operations.values()) controller.abort(ended());
       await Promise.allSettled(call.pending);
-      const last = JSON.parse(engine.finish(id)) as EngineProgress | null;
-      if (last !== null) request.sample?.(last);
+      sample(request, engine.finish(id));
       this.#calls.delete(id);
-      leave();
+      // Only now is nobody left who writes to them; and after a failure, workers may be.
+      if (whole) for (const block of call.blocks.values()) this.#pool.give(block);
     }
-  }
-
-  #sampling(engine: Engine, id: number, request: CallRequest): NodeJS.Timeout | undefined {
-    const { sample } = request;
-    if (sample === undefined) return undefined;
-    return setInterval(() => {
-      const progress = JSON.parse(engine.progress(id)) as EngineProgress | null;
-      if (progress !== null) sample(progress);
-    }, SAMPLE_MS).unref();
   }
 
   /** Stops admission, aborts running calls with CLOSED, waits for their answers, ends the engine. */
@@ -160,13 +175,14 @@ export class Bridge {
     await Promise.allSettled(running.map(({ done }) => done));
     this.#engine?.close();
     this.#engine = undefined;
+    this.#pool.clear();
   }
 
   /** Called by the engine for each operation; never throws. */
   #perform(operation: Operation): void {
     const call = this.#calls.get(operation.call);
     if (operation.verb === 'cancel') {
-      call?.operations.get(operation.id)?.abort(closed());
+      call?.operations.get(operation.id)?.abort(call.signal.reason ?? ended());
       return;
     }
     if (operation.verb === 'forget') {
@@ -177,13 +193,8 @@ export class Bridge {
       this.#engine?.failed(operation.id, 'CLOSED', 'The call has ended.');
       return;
     }
-    if (operation.verb === 'block') {
-      const block = this.#pool.take(operation.length);
-      call.blocks.set(operation.id, block);
-      this.#engine?.bytes(operation.id, block);
-      return;
-    }
     const controller = new AbortController();
+    if (call.signal.aborted) controller.abort(call.signal.reason);
     call.operations.set(operation.id, controller);
     const work = this.#answer(call, operation, controller.signal).finally(() => {
       call.operations.delete(operation.id);
@@ -195,131 +206,113 @@ export class Bridge {
   async #answer(call: Call, operation: Operation, signal: AbortSignal): Promise<void> {
     const engine = this.#engine;
     if (engine === undefined) return;
+    const { id, verb } = operation;
     try {
-      if (operation.verb === 'read') engine.text(operation.id, String(await this.#read(call, operation, signal)));
-      else if (operation.verb === 'write') {
-        await call.request.write?.(operation.offset, blockOf(call, operation).subarray(0, operation.length));
-        engine.done(operation.id);
+      if (verb === 'block') engine.bytes(id, this.#lend(call, operation));
+      else if (verb === 'read') engine.text(id, String(await read(call, operation, signal)));
+      else if (verb === 'write') {
+        await write(call, operation, signal);
+        engine.done(id);
       } else await this.#store(engine, call, operation, signal);
     } catch (error) {
-      call.errors.set(operation.id, error);
+      if (call.errors.size >= ERRORS_KEPT) call.errors.delete(call.errors.keys().next().value ?? 0);
+      call.errors.set(id, error);
       // A block whose operation failed may still be read by somebody: it is not used again.
       call.blocks.delete(operation.block);
       const code = PackvaultError.is(error) ? error.code : 'INTERNAL';
-      engine.failed(operation.id, code, error instanceof Error ? error.message : String(error));
+      engine.failed(id, code, error instanceof Error ? error.message : String(error));
     }
   }
 
-  async #read(call: Call, operation: Operation, signal: AbortSignal): Promise<number> {
-    const before = call.reads;
-    const read = before.then(async () => {
-      signal.throwIfAborted();
-      const reader = call.request.readers?.[operation.limit];
-      return reader === undefined ? 0 : reader.read(blockOf(call, operation));
-    });
-    call.reads = read.then(
-      () => undefined,
-      () => undefined,
-    );
-    try {
-      return await read;
-    } catch (cause) {
-      if (PackvaultError.is(cause) || signal.aborted) throw cause;
-      throw new PackvaultError({
-        code: 'UNAVAILABLE',
-        retry: 'never',
-        message: `The source failed: ${cause instanceof Error ? cause.message : String(cause)}. No snapshot was made; earlier backups are not touched.`,
-        cause,
-      });
-    }
+  #lend(call: Call, operation: Operation): Uint8Array {
+    const block = this.#pool.take(operation.length);
+    call.blocks.set(operation.id, block);
+    return block;
   }
 
   async #store(engine: Engine, call: Call, operation: Operation, signal: AbortSignal): Promise<void> {
-    await this.#enter();
+    await this.#slots.enter(signal);
     try {
-      signal.throwIfAborted();
-      const answer = await perform(this.#backend, call, operation, signal);
+      const body = operation.verb === 'put' ? blockOf(call, operation).subarray(0, operation.length) : undefined;
+      const answer = await perform(this.#backend, operation, body, signal);
       if (answer === undefined) engine.done(operation.id);
       else if (typeof answer === 'string') engine.text(operation.id, answer);
       else engine.bytes(operation.id, answer);
     } finally {
-      this.#inFlight -= 1;
-      this.#waiting.shift()?.();
+      this.#slots.leave();
     }
-  }
-
-  /** Waits for leave to send one more operation to the store. */
-  async #enter(): Promise<void> {
-    if (this.#inFlight >= this.#options.concurrency) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    this.#inFlight += 1;
   }
 }
 
 function blockOf(call: Call, operation: Operation): Uint8Array {
   const found = call.blocks.get(operation.block);
-  if (found === undefined)
-    throw new PackvaultError({ code: 'INTERNAL', message: 'An operation names a block that is gone.' });
-  return found;
+  if (found !== undefined) return found;
+  throw new PackvaultError({ code: 'INTERNAL', message: 'An operation names a block that is gone.' });
 }
 
-/** One operation on the store: nothing, bytes, or JSON. */
-async function perform(
-  backend: StorageBackend,
-  call: Call,
-  operation: Operation,
-  signal: AbortSignal,
-): Promise<Uint8Array | string | undefined> {
-  const { key } = operation;
-  switch (operation.verb) {
-    case 'put': {
-      const sha256 = operation.sha256 === '' ? undefined : Buffer.from(operation.sha256, 'hex');
-      const body = blockOf(call, operation).subarray(0, operation.length);
-      await backend.put(key, body, { mode: operation.create ? 'create' : 'overwrite', sha256, signal });
-      return undefined;
-    }
-    case 'get':
-      if (operation.length < 0) return backend.get(key, { maxBytes: operation.limit, signal });
-      return backend.get(key, { offset: operation.offset, length: operation.length, signal });
-    case 'stat':
-      return JSON.stringify(info(await backend.stat(key, { signal })));
-    case 'list':
-      return JSON.stringify(await page(backend, operation, signal));
-    case 'delete':
-      for (let at = 0; at < operation.keys.length; at += backend.capabilities.maxDeleteBatch) {
-        await backend.delete(operation.keys.slice(at, at + backend.capabilities.maxDeleteBatch), { signal });
-      }
-      return undefined;
-    default:
-      throw new PackvaultError({ code: 'INTERNAL', message: `There is no operation ${operation.verb}.` });
+async function read(call: Call, operation: Operation, signal: AbortSignal): Promise<number> {
+  const block = blockOf(call, operation);
+  const work = call.reads.then(async () => {
+    signal.throwIfAborted();
+    return (await call.request.readers?.[operation.limit]?.read(block)) ?? 0;
+  });
+  call.reads = work.then(
+    () => undefined,
+    () => undefined,
+  );
+  try {
+    return await untilAborted(work, signal);
+  } catch (cause) {
+    if (signal.aborted || (PackvaultError.is(cause) && cause.code === 'INVALID_ARGUMENT')) throw cause;
+    throw new PackvaultError({
+      code: 'UNAVAILABLE',
+      retry: 'never',
+      message: `The source failed: ${cause instanceof Error ? cause.message : String(cause)}. No snapshot was made; earlier backups are not touched. Run the backup again with a new source.`,
+      cause,
+    });
   }
 }
 
-interface Info {
-  readonly key: string;
-  readonly size: number;
-  readonly modifiedMs: number;
+async function write(call: Call, operation: Operation, signal: AbortSignal): Promise<void> {
+  const { offset, limit: from, length } = operation;
+  await call.request.write?.(offset, blockOf(call, operation).subarray(from, from + length), signal);
 }
 
-function info(object: { readonly key: string; readonly size: number; readonly modifiedAt: Date }): Info {
-  return { key: object.key, size: object.size, modifiedMs: Math.trunc(object.modifiedAt.getTime()) };
+/** As `work`, but no longer than until an abort: a source that gives nothing must not hold a call. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(signal.reason as Error);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
-async function page(backend: StorageBackend, operation: Operation, signal: AbortSignal): Promise<Info[]> {
-  const objects: Info[] = [];
-  const after = operation.after === '' ? {} : { startAfter: operation.after };
-  for await (const object of backend.list(operation.key, { ...after, signal })) {
-    objects.push(info(object));
-    if (objects.length >= operation.limit) break;
+function sampling(engine: Engine, id: number, request: CallRequest): NodeJS.Timeout | undefined {
+  if (request.sample === undefined) return undefined;
+  return setInterval(() => sample(request, engine.progress(id)), SAMPLE_MS).unref();
+}
+
+/** Tells the caller how far a call is. What the caller throws then is thrown on its own: the call goes on. */
+function sample(request: CallRequest, text: string): void {
+  try {
+    const progress = JSON.parse(text) as EngineProgress | null;
+    if (progress !== null) request.sample?.(progress);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
-  return objects;
 }
 
 /** CLOSED. */
 export function closed(): PackvaultError {
   return new PackvaultError({
     code: 'CLOSED',
-    message: 'The repository is closed. What was stored before is not harmed.',
+    message: 'The repository is closed. What was stored before is not harmed. Open it again.',
   });
+}
+
+function ended(): PackvaultError {
+  return new PackvaultError({ code: 'CLOSED', message: 'The call that asked for this has ended.' });
 }

@@ -1,11 +1,12 @@
 /** Memory that is lent to the engine, and who gets how much of it. */
+import { invalid } from './options.ts';
 
 /** Bytes that an idle pool keeps. */
 const KEEP = 64 << 20;
 
 /** Blocks of finished calls, to be used again: touching new memory is slow. */
 export class BlockPool {
-  readonly #free: Uint8Array[] = [];
+  #free: Uint8Array[] = [];
   #kept = 0;
 
   /** A block of exactly `size` bytes; contents are unspecified. */
@@ -23,57 +24,129 @@ export class BlockPool {
     this.#free.push(block);
     this.#kept += block.byteLength;
   }
+
+  clear(): void {
+    this.#free = [];
+    this.#kept = 0;
+  }
 }
 
-/** Shares the memory limit among calls, first come, first served. A call never waits for memory again once it is admitted. */
-export class Admission {
+/** What a call takes memory for. `small`: records only. `write`: packs and their parity. */
+export type Purpose = 'small' | 'restore' | 'verify' | 'write';
+
+/** Bytes that a call must have at least, for repositories with packs and chunks of these sizes. */
+export type Needs = Readonly<Record<Exclude<Purpose, 'small'>, number>>;
+
+export interface Lease {
+  /** What the call may hold. */
+  readonly bytes: number;
+  /** Gives it back. */
+  leave(): void;
+}
+
+interface Waiting {
+  readonly purpose: Purpose;
+  readonly admit: (lease: Lease) => void;
+}
+
+/**
+ * Shares the memory limit among calls. One that is admitted never waits for another one's memory, and:
+ *
+ * - small calls have a sixteenth of the limit to themselves, so that a listing never waits for a backup;
+ * - a write has 7/16, and writes together leave what a restore needs, so that the source of an ingest may be a restore;
+ * - reads together have at most half, so that readers who stall never keep a write out.
+ */
+export class Budget {
   readonly #limit: number;
-  #used = 0;
-  readonly #queue: { readonly bytes: number; readonly admit: () => void }[] = [];
+  #needs: Needs = { restore: 0, verify: 0, write: 0 };
+  readonly #used: Record<'small' | 'read' | 'write', number> = { small: 0, read: 0, write: 0 };
+  readonly #queue: Waiting[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Resolves when `bytes` are free; the result gives them back. Rejects with the signal's reason. */
-  async enter(bytes: number, signal: AbortSignal): Promise<() => void> {
-    signal.throwIfAborted();
-    if (this.#queue.length > 0 || this.#used + bytes > this.#limit) await this.#wait(bytes, signal);
-    else this.#used += bytes;
-    return () => {
-      this.#used -= bytes;
-      this.#advance();
-    };
+  /** Says what the repository's shape asks for. */
+  expect(needs: Needs): void {
+    this.#needs = needs;
   }
 
-  #wait(bytes: number, signal: AbortSignal): Promise<void> {
+  /** Throws INVALID_ARGUMENT if calls of this kind can't run within the limit. */
+  check(purpose: Purpose): void {
+    if (purpose === 'small') return;
+    const least = Math.ceil(this.#needs[purpose] / shareOf(purpose));
+    if (this.#limit >= least) return;
+    throw invalid(
+      `memoryLimit is ${this.#limit} bytes; with this repository's packs, parity and chunks it must be ${least} or more.`,
+    );
+  }
+
+  /** Resolves when there is memory, which the caller gives back. Rejects with the signal's reason. */
+  async enter(purpose: Purpose, signal: AbortSignal): Promise<Lease> {
+    signal.throwIfAborted();
+    this.check(purpose);
+    return this.#lease(purpose) ?? (await this.#wait(purpose, signal));
+  }
+
+  #wait(purpose: Purpose, signal: AbortSignal): Promise<Lease> {
     return new Promise((resolve, reject) => {
-      const entry = {
-        bytes,
-        admit: () => {
+      const entry: Waiting = {
+        purpose,
+        admit: (lease) => {
           signal.removeEventListener('abort', leave);
-          resolve();
+          resolve(lease);
         },
       };
       const leave = (): void => {
         this.#queue.splice(this.#queue.indexOf(entry), 1);
         reject(signal.reason as Error);
-        this.#advance();
       };
       signal.addEventListener('abort', leave, { once: true });
       this.#queue.push(entry);
     });
   }
 
+  /** Memory for a call of this kind, if there is enough now. */
+  #lease(purpose: Purpose): Lease | undefined {
+    const bytes = this.#grant(purpose);
+    if (bytes === undefined) return undefined;
+    const kind = purpose === 'restore' || purpose === 'verify' ? 'read' : purpose;
+    this.#used[kind] += bytes;
+    const leave = (): void => {
+      this.#used[kind] -= bytes;
+      this.#advance();
+    };
+    return { bytes, leave };
+  }
+
+  #grant(purpose: Purpose): number | undefined {
+    const { small, read, write } = this.#used;
+    const part = (share: number): number => Math.floor(this.#limit * share);
+    if (purpose === 'small') return small + part(1 / 256) <= part(1 / 16) ? part(1 / 256) : undefined;
+    const all = part(15 / 16);
+    const least = (kind: 'restore' | 'verify'): number => Math.max(part(1 / 16), this.#needs[kind]);
+    if (purpose === 'write') {
+      const bytes = part(shareOf('write'));
+      const held = Math.max(read, least('restore'));
+      return write + bytes + held <= all ? bytes : undefined;
+    }
+    const wanted = Math.max(part(1 / 4), least(purpose));
+    const bytes = Math.min(wanted, part(shareOf(purpose)) - read, all - read - write);
+    return bytes >= least(purpose) ? bytes : undefined;
+  }
+
+  /** Whoever has waited longest goes first, unless there is not enough for that call yet but for a later one. */
   #advance(): void {
-    for (
-      let next = this.#queue[0];
-      next !== undefined && this.#used + next.bytes <= this.#limit;
-      next = this.#queue[0]
-    ) {
-      this.#queue.shift();
-      this.#used += next.bytes;
-      next.admit();
+    for (const entry of this.#queue.slice()) {
+      const lease = this.#lease(entry.purpose);
+      if (lease === undefined) continue;
+      this.#queue.splice(this.#queue.indexOf(entry), 1);
+      entry.admit(lease);
     }
   }
+}
+
+/** The most of the limit that one write, or all reads together, may have. */
+function shareOf(purpose: 'restore' | 'verify' | 'write'): number {
+  return purpose === 'write' ? 7 / 16 : 1 / 2;
 }

@@ -1,6 +1,8 @@
 /** Checks what callers give, before the engine is asked. */
 import { availableParallelism } from 'node:os';
+import { isUint8Array } from 'node:util/types';
 import { PackvaultError } from './errors.ts';
+import type { Needs } from './memory.ts';
 import type { IngestItem, InitOptions, OpenOptions, SnapshotFilter, VerifyOptions } from './types.ts';
 
 const MIB = 1 << 20;
@@ -29,6 +31,9 @@ export function engineOptions(options: OpenOptions): { threads: number; memoryLi
 /** A copy of the passphrase's bytes, which the caller wipes. Text is normalized to form C. */
 export function passphraseBytes(passphrase: string | Uint8Array | undefined): Uint8Array | undefined {
   if (passphrase === undefined) return undefined;
+  if (typeof passphrase !== 'string' && !isUint8Array(passphrase)) {
+    throw invalid('The passphrase must be text or a Uint8Array.');
+  }
   const bytes =
     typeof passphrase === 'string'
       ? new TextEncoder().encode(passphrase.normalize('NFC'))
@@ -101,39 +106,61 @@ function compression(chosen: NonNullable<InitOptions['compression']>): { codec: 
   throw invalid("compression must be 'zstd', 'gzip', 'none' or { codec, level }.");
 }
 
-/** The least memory limit that a repository of this shape can work with, in bytes. */
-export function leastMemory(config: {
-  packSize: number;
-  chunking: { max: number };
-  parity: { parity: number } | null;
-}): number {
+/** What the calls on a repository of this shape must at least be able to hold, in bytes. */
+export function needs(config: {
+  readonly packSize: number;
+  readonly chunking: { readonly max: number };
+  readonly parity: { readonly parity: number } | null;
+}): Needs {
   const pack = Math.max(config.packSize, Math.max(config.chunking.max, 327_696) + 4096);
   const rows = config.parity?.parity ?? 0;
-  // Half of the limit is an ingest's: the packs of a group's parity, one pack being filled, and an eighth for the source.
-  return Math.ceil(2 * (8 / 7) * (pack * (1 + rows * 1.02) + 4 * MIB));
+  return {
+    // A chunk, the range of a pack that holds it, and what is decoded beside it.
+    restore: 3 * (config.chunking.max + 65_536),
+    // A pack or a parity object, which is read whole.
+    verify: Math.ceil(pack * 1.1),
+    // One pack being filled, a group's parity, the source, and an eighth to spare.
+    write: Math.ceil((8 / 7) * (pack * (1 + rows * 1.02) + 4 * MIB)),
+  };
 }
 
+// A date, or RFC 3339: a time without its zone would mean another moment on every machine.
+const DATE = /^(\d{4}-\d{2}-\d{2})(?:[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2}))?$/;
+
 /** Milliseconds since 1970 of a date filter. */
-export function dateMs(name: string, value: string | Date | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  const ms = value instanceof Date ? value.getTime() : Date.parse(value);
-  if (Number.isNaN(ms)) throw invalid(`${name} is not a date: ${String(value)}.`);
-  return ms;
+function dateMs(name: string, value: unknown): number | null {
+  if (value === undefined) return null;
+  const ms = value instanceof Date ? value.getTime() : rfc3339(value);
+  if (!Number.isNaN(ms)) return ms;
+  throw invalid(
+    `${name} is not a date: ${typeof value === 'string' ? shown(value) : typeof value}. Give a Date, a date like 2026-03-01 (UTC), or a time like 2026-03-01T12:00:00Z.`,
+  );
+}
+
+function rfc3339(text: unknown): number {
+  const day = typeof text === 'string' ? DATE.exec(text)?.[1] : undefined;
+  if (typeof text !== 'string' || day === undefined) return Number.NaN;
+  // Date.parse takes the 30th of February for the 2nd of March.
+  const midnight = Date.parse(day);
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return Number.NaN;
+  return Date.parse(text.toUpperCase().replace(' ', 'T'));
 }
 
 /** The engine's form of a filter. */
 export function snapshotFilter(filter: SnapshotFilter): Record<string, unknown> {
   return {
     tags: checkTags(filter.tags ?? {}),
-    after: dateMs('after', filter.after) ?? null,
-    before: dateMs('before', filter.before) ?? null,
+    after: dateMs('after', filter.after),
+    before: dateMs('before', filter.before),
   };
 }
 
 /** Tags whose names and values are text. */
 export function checkTags(tags: Readonly<Record<string, string>>): Record<string, string> {
+  if (typeof tags !== 'object' || tags === null) throw invalid('tags must be an object of names and texts.');
   for (const [name, value] of Object.entries(tags)) {
-    if (typeof value !== 'string') throw invalid(`The tag ${JSON.stringify(name)} is not text.`);
+    if (typeof value !== 'string') throw invalid(`The tag ${shown(name)} is not text.`);
+    if (!isUnicode(name) || !isUnicode(value)) throw invalid(`The tag ${shown(name)} is not well-formed Unicode.`);
   }
   return { ...tags };
 }
@@ -142,16 +169,26 @@ export function checkTags(tags: Readonly<Record<string, string>>): Record<string
 export function checkItems(items: readonly IngestItem[]): void {
   if (!Array.isArray(items) || items.length === 0) throw invalid('There are no items to ingest.');
   const seen = new Set<string>();
-  for (const { name } of items) {
+  for (const item of items as readonly (Partial<IngestItem> | null)[]) {
+    const { name, type = 'stream' } = item ?? {};
     if (typeof name !== 'string' || name === '') throw invalid('Every item needs a name.');
     const bytes = Buffer.byteLength(name);
     if (bytes > 65_535) throw invalid(`An item's name has ${bytes} bytes; 65,535 are the most.`);
-    if (name.includes('\0')) throw invalid(`The item name ${JSON.stringify(name)} holds a NUL.`);
-    if (Buffer.from(name).toString() !== name)
-      throw invalid(`The item name ${JSON.stringify(name)} is not well-formed Unicode.`);
-    if (seen.has(name)) throw invalid(`Two items have the name ${JSON.stringify(name)}.`);
+    if (name.includes('\0')) throw invalid(`The item name ${shown(name)} holds a NUL.`);
+    if (!isUnicode(name)) throw invalid(`The item name ${shown(name)} is not well-formed Unicode.`);
+    if (seen.has(name)) throw invalid(`Two items have the name ${shown(name)}.`);
+    if (typeof type !== 'string' || !isUnicode(type)) throw invalid(`The type of item ${shown(name)} is not text.`);
     seen.add(name);
   }
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+/** Whether UTF-8 can hold a text: a lone half of a surrogate pair becomes something else there. */
+function isUnicode(text: string): boolean {
+  return Buffer.from(text).toString() === text;
 }
 
 /** The engine's form of verify's options. */

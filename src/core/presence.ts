@@ -27,7 +27,7 @@ export class Presence {
 
   async #quietly(verb: string, options: Record<string, unknown>): Promise<void> {
     try {
-      await this.#bridge.call({ verb, options, share: 0 });
+      await this.#bridge.call({ verb, options, purpose: 'small' });
     } catch {
       // Nothing rests on the entry; a stale one is shown as stale.
     }

@@ -2,7 +2,6 @@
 import type { Readable } from 'node:stream';
 import type { StorageBackend } from './backend.ts';
 import { Bridge, type CallRequest, closed, type EngineProgress } from './bridge.ts';
-import { PackvaultError } from './errors.ts';
 import { Emitter, type RepositoryEvents, type Subscription } from './events.ts';
 import { Keys } from './keys.ts';
 import {
@@ -11,14 +10,14 @@ import {
   engineOptions,
   initOptions,
   invalid,
-  leastMemory,
+  needs,
   passphraseBytes,
   snapshotFilter,
   verifyOptions,
 } from './options.ts';
 import { Presence } from './presence.ts';
 import { FileTarget } from './sources/target.ts';
-import { openSource, RestoreStream } from './streams.ts';
+import { type Accept, openSource, RestoreStream } from './streams.ts';
 import type {
   ByteSource,
   CallOptions,
@@ -73,7 +72,7 @@ export class OpenRepository implements AsyncDisposable {
   protected constructor(bridge: Bridge, connection: Connection) {
     this.#bridge = bridge;
     this.#connection = connection;
-    this.keys = new Keys((request) => this.#call(request));
+    this.keys = new Keys((request, options) => this.#call({ ...request, ...sampling(options) }));
   }
 
   /** Runs init or open on a connection; the result is what the constructor takes. */
@@ -82,17 +81,20 @@ export class OpenRepository implements AsyncDisposable {
     verb: 'init' | 'open',
     options: InitOptions,
   ): Promise<readonly [Bridge, Connection]> {
-    const engine = engineOptions(options);
     const { backend, local } = connection;
+    const bridge = new Bridge(backend, engineOptions(options));
     const create = verb === 'init' ? initOptions(options, local, backend.capabilities.exclusiveCreate) : undefined;
-    if (create !== undefined) checkMemory(create as unknown as Config, engine.memoryLimit);
+    if (create !== undefined) {
+      bridge.expect(needs(create as unknown as Config));
+      bridge.checkMemory('write');
+    }
     const secret = passphraseBytes(options.passphrase);
-    const bridge = new Bridge(backend, engine);
     await bridge.start();
     try {
       const body = create === undefined ? {} : { options: create, label: 'first' };
-      const config = await bridge.call<Config>({ verb, options: body, secret, share: 0, signal: options.signal });
-      checkMemory(config, engine.memoryLimit);
+      const sample = sampler(new Emitter(), verb, options.onProgress);
+      const call = { verb, options: body, secret, purpose: 'small', signal: options.signal, sample } as const;
+      bridge.expect(needs(await bridge.call<Config>(call)));
     } catch (error) {
       await bridge.close();
       throw error;
@@ -104,7 +106,9 @@ export class OpenRepository implements AsyncDisposable {
 
   /**
    * Stores one stream as a snapshot. Resolves only when the snapshot is durable and no concurrent prune can have removed what it
-   * needs. If the source fails, nothing becomes visible: UNAVAILABLE with the source's error as cause.
+   * needs. If the source fails, nothing becomes visible: UNAVAILABLE with the source's error as cause. Once the call has begun, it
+   * destroys a stream that it doesn't read to the end; a FileHandle is read from its position and stays open. Two ingests of a
+   * repository run at once within the default memory limit; more wait, with their sources untouched.
    */
   async ingest(source: ByteSource, options: IngestOptions = {}): Promise<Snapshot> {
     const { items = [{ name: 'data', type: 'stream' }] } = options;
@@ -126,7 +130,7 @@ export class OpenRepository implements AsyncDisposable {
         tags,
         sha256: options.sha256 ?? false,
       },
-      share: 1 / 2,
+      purpose: 'write',
       readers: items.map(({ stream, name }) => openSource(stream, name)),
       ...sampling(options),
     });
@@ -136,36 +140,25 @@ export class OpenRepository implements AsyncDisposable {
 
   /**
    * Only verified bytes come out: the item's, or without `item` all items' one after the other. Damage is healed from parity where it
-   * can be, else the stream is destroyed with CORRUPT. NOT_FOUND and INVALID_ARGUMENT reject at once.
+   * can be, else the stream is destroyed with CORRUPT. NOT_FOUND and INVALID_ARGUMENT reject at once. It begins with the first read;
+   * from then on the stream holds memory until it ends or is destroyed, and a sixth one may wait for that.
    */
   async restore(snapshotId: string, options: RestoreOptions = {}): Promise<Readable> {
     const wanted = restoreRequest(snapshotId, options, true);
-    const size = await this.#call<number>({ verb: 'size', options: wanted, share: 0, signal: options.signal });
-    const stopped = new AbortController();
-    const stream = new RestoreStream(() =>
-      stopped.abort(new PackvaultError({ code: 'CLOSED', message: 'The reader stopped.' })),
-    );
-    const signals = options.signal === undefined ? [stopped.signal] : [stopped.signal, options.signal];
-    const request = {
-      verb: 'restore',
-      options: wanted,
-      share: 1 / 4,
-      write: (_offset: number, bytes: Uint8Array) => stream.accept(bytes),
-      ...sampling({ ...options, signal: AbortSignal.any(signals) }),
+    const size = await this.#call<number>({ verb: 'size', options: wanted, purpose: 'small', signal: options.signal });
+    const run = async (accept: Accept, signal: AbortSignal): Promise<void> => {
+      if (size === 0) return;
+      const write = (_offset: number, bytes: Uint8Array, ended: AbortSignal): Promise<void> => accept(bytes, ended);
+      const { onProgress } = options;
+      await this.#call<unknown>({ verb: 'restore', options: wanted, purpose: 'restore', write, signal, onProgress });
     };
-    if (size === 0) stream.push(null);
-    else {
-      this.#call(request).then(
-        () => stream.push(null),
-        (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
-      );
-    }
-    return stream;
+    return new RestoreStream(run, options.signal);
   }
 
   /**
    * Restores pack by pack, out of order, into a file: faster than a stream. It is written under a temporary name beside `path`, verified,
-   * synced and renamed. ALREADY_EXISTS if `path` is there and `overwrite` is not set; then nothing is written.
+   * synced and renamed. ALREADY_EXISTS if `path` is there and `overwrite` is not set, INVALID_ARGUMENT if it is no regular file; then
+   * nothing is written. `healed`: bytes that parity made good.
    */
   async restoreTo(
     path: string,
@@ -174,11 +167,11 @@ export class OpenRepository implements AsyncDisposable {
   ): Promise<{ bytes: number; healed: number }> {
     this.#refuseClosed();
     const wanted = restoreRequest(snapshotId, options, false);
-    await this.#call<number>({ verb: 'size', options: wanted, share: 0, signal: options.signal });
+    await this.#call<number>({ verb: 'size', options: wanted, purpose: 'small', signal: options.signal });
     const target = await FileTarget.create(path, options.overwrite ?? false);
     try {
       const write = (offset: number, bytes: Uint8Array): Promise<void> => target.write(offset, bytes);
-      const request = { verb: 'restore', options: wanted, share: 1 / 4, write, ...sampling(options) };
+      const request = { verb: 'restore', options: wanted, purpose: 'restore', write, ...sampling(options) } as const;
       const result = await this.#call<{ bytes: number; healed: number }>(request);
       await target.finish();
       return result;
@@ -191,7 +184,12 @@ export class OpenRepository implements AsyncDisposable {
   /** Oldest first. A snapshot of which no copy can be read is left out; verify reports it. */
   async listSnapshots(filter: SnapshotFilter = {}): Promise<Snapshot[]> {
     const options = snapshotFilter(filter);
-    const all = await this.#call<StoredSnapshot[]>({ verb: 'snapshots', options, share: 0, ...sampling(filter) });
+    const all = await this.#call<StoredSnapshot[]>({
+      verb: 'snapshots',
+      options,
+      purpose: 'small',
+      ...sampling(filter),
+    });
     return all.map(publicSnapshot);
   }
 
@@ -203,25 +201,30 @@ export class OpenRepository implements AsyncDisposable {
   /** `id`: whole, or a prefix that only one snapshot has, or `latest`. NOT_FOUND; INVALID_ARGUMENT if several have the prefix. */
   async getSnapshot(id: string, options: CallOptions = {}): Promise<Snapshot> {
     return publicSnapshot(
-      await this.#call<StoredSnapshot>({ verb: 'snapshot', options: { id }, share: 0, ...sampling(options) }),
+      await this.#call<StoredSnapshot>({ verb: 'snapshot', options: { id }, purpose: 'small', ...sampling(options) }),
     );
   }
 
   /** Checks what is stored and changes nothing. A store that does not answer is an error, never a fault. */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
-    const request = { verb: 'verify', options: verifyOptions(options), share: 1 / 4, ...sampling(options) };
+    const request = {
+      verb: 'verify',
+      options: verifyOptions(options),
+      purpose: 'verify',
+      ...sampling(options),
+    } as const;
     const { ok, errors, ...stats } = await this.#call<{ ok: boolean; errors: VerifyError[] } & VerifyStats>(request);
     return { ok, errors, stats };
   }
 
   /** Puts back second copies, finds lost idx, rebuilds packs and parity, withdraws what is lost beyond parity. */
   async repair(options: CallOptions = {}): Promise<RepairResult> {
-    return this.#call<RepairResult>({ verb: 'repair', options: {}, share: 1 / 2, ...sampling(options) });
+    return this.#call<RepairResult>({ verb: 'repair', options: {}, purpose: 'write', ...sampling(options) });
   }
 
   /** Writes idx anew for packs that snapshots need and no readable idx names. */
   async reindex(options: CallOptions = {}): Promise<void> {
-    await this.#call<null>({ verb: 'reindex', options: {}, share: 1 / 4, ...sampling(options) });
+    await this.#call<null>({ verb: 'reindex', options: {}, purpose: 'verify', ...sampling(options) });
   }
 
   /** Removes stale advisory entries, or all with `force`. No correctness rests on them. */
@@ -229,18 +232,18 @@ export class OpenRepository implements AsyncDisposable {
     await this.#call<number>({
       verb: 'unlock',
       options: { force: options.force ?? false },
-      share: 0,
+      purpose: 'small',
       ...sampling(options),
     });
   }
 
   async stats(options: CallOptions = {}): Promise<RepositoryStats> {
-    return this.#call<RepositoryStats>({ verb: 'stats', options: {}, share: 0, ...sampling(options) });
+    return this.#call<RepositoryStats>({ verb: 'stats', options: {}, purpose: 'small', ...sampling(options) });
   }
 
   /** Who is at work, from the advisory entries. */
   async status(options: CallOptions = {}): Promise<LockInfo[]> {
-    return this.#call<LockInfo[]>({ verb: 'status', options: {}, share: 0, ...sampling(options) });
+    return this.#call<LockInfo[]>({ verb: 'status', options: {}, purpose: 'small', ...sampling(options) });
   }
 
   on<K extends keyof RepositoryEvents>(event: K, handler: (payload: RepositoryEvents[K]) => void): Subscription {
@@ -267,46 +270,48 @@ export class OpenRepository implements AsyncDisposable {
   }
 
   async #call<T>(request: CallRequest & { readonly onProgress?: CallOptions['onProgress'] }): Promise<T> {
-    const presence = request.share > 0 ? new Presence(this.#bridge, request.verb) : undefined;
+    const presence = request.purpose === 'small' ? undefined : new Presence(this.#bridge, request.verb);
     try {
-      return await this.#bridge.call<T>({ ...request, sample: this.#sample(request.verb, request.onProgress) });
+      return await this.#bridge.call<T>({
+        ...request,
+        sample: sampler(this.#emitter, request.verb, request.onProgress),
+      });
     } finally {
       await presence?.end();
     }
   }
+}
 
-  #sample(operation: string, onProgress: CallOptions['onProgress']): (progress: EngineProgress) => void {
-    return (progress) => {
-      const { phase, bytesDone, objectsDone } = progress;
-      const message = `${phase}: ${bytesDone} bytes`;
-      for (const event of progress.events) {
-        if (event.type === 'healed') this.#emitter.emit('restore:healed', { pack: event.pack, bytes: event.bytes });
-        else this.#emitter.emit('verify:error', event.fault as VerifyError);
-      }
-      if (operation === 'ingest') {
-        this.#emitter.emit('ingest:progress', { operation, percentage: 0, message, bytesRead: bytesDone });
-      }
-      onProgress?.({
-        operation,
-        phase,
-        bytesDone,
-        objectsDone,
-        message,
-        ...(progress.bytesTotal > 0 && { bytesTotal: progress.bytesTotal }),
-        ...(progress.objectsTotal > 0 && { objectsTotal: progress.objectsTotal }),
-      });
-    };
-  }
+/** Turns what the engine tells into events and progress. */
+function sampler(
+  emitter: Emitter,
+  operation: string,
+  onProgress: CallOptions['onProgress'],
+): (progress: EngineProgress) => void {
+  return (progress) => {
+    const { phase, bytesDone, objectsDone } = progress;
+    const message = `${phase}: ${bytesDone} bytes`;
+    for (const event of progress.events) {
+      if (event.type === 'healed') emitter.emit('restore:healed', { pack: event.pack, bytes: event.bytes });
+      else emitter.emit('verify:error', event.fault as VerifyError);
+    }
+    if (operation === 'ingest') {
+      emitter.emit('ingest:progress', { operation, percentage: 0, message, bytesRead: bytesDone });
+    }
+    onProgress?.({
+      operation,
+      phase,
+      bytesDone,
+      objectsDone,
+      message,
+      ...(progress.bytesTotal > 0 && { bytesTotal: progress.bytesTotal }),
+      ...(progress.objectsTotal > 0 && { objectsTotal: progress.objectsTotal }),
+    });
+  };
 }
 
 function sampling(options: CallOptions): Pick<CallOptions, 'signal' | 'onProgress'> {
   return { signal: options.signal, onProgress: options.onProgress };
-}
-
-function checkMemory(config: Config, memoryLimit: number): void {
-  const least = leastMemory(config);
-  if (memoryLimit >= least) return;
-  throw invalid(`memoryLimit is ${memoryLimit} bytes; this repository's packs and parity need ${least}.`);
 }
 
 function restoreRequest(snapshot: string, options: RestoreOptions, ordered: boolean): Record<string, unknown> {

@@ -57,15 +57,15 @@ export interface Snapshot {
   readonly chunkCount: number;
   readonly newChunks: number;
   readonly reusedChunks: number;
-  readonly items: readonly SnapshotItem[];
+  readonly items: SnapshotItem[];
 }
 
 export interface SnapshotFilter extends CallOptions {
   /** A snapshot must have all of them. */
   readonly tags?: Tags | undefined;
-  /** Not older; a date or RFC 3339. */
+  /** Not older; a date (its first moment in UTC) or RFC 3339. */
   readonly after?: string | Date | undefined;
-  /** Not younger; a date or RFC 3339. */
+  /** Not younger; a date (its first moment in UTC) or RFC 3339. */
   readonly before?: string | Date | undefined;
 }
 
@@ -88,7 +88,7 @@ export interface VerifyStats {
 
 export interface VerifyResult {
   readonly ok: boolean;
-  readonly errors: readonly VerifyError[];
+  readonly errors: VerifyError[];
   readonly stats: VerifyStats;
 }
 
@@ -106,7 +106,7 @@ export interface RepairResult {
   readonly indexRebuilt: boolean;
   readonly packsRepaired: number;
   /** Packs with chunks that are lost beyond parity, hex. The next backup of the same data stores these again. */
-  readonly packsLost: readonly string[];
+  readonly packsLost: string[];
   readonly locksRemoved: number;
   readonly snapshotsRestored: number;
   /** Parity objects written anew. */
@@ -114,7 +114,7 @@ export interface RepairResult {
   /** Second copies of config, keys and gc records put back. */
   readonly copiesRestored: number;
   /** Snapshots with content that is lost beyond parity. */
-  readonly snapshotsDamaged: readonly string[];
+  readonly snapshotsDamaged: string[];
 }
 
 export interface RepositoryStats {
@@ -149,9 +149,13 @@ export interface OpenOptions extends CallOptions {
   readonly passphrase?: string | Uint8Array | undefined;
   /** Folder of the local cache, or `false`. Today what readers need again is kept in memory only; nothing is written. */
   readonly cache?: string | false | undefined;
-  /** Cap in bytes on everything in flight on both sides of the seam. Default 256 MiB. */
+  /**
+   * Cap in bytes on the data in flight on both sides of the seam: 16 MiB or more, default 256 MiB. Key derivation and the index of the
+   * repository's chunks, about 100 bytes each, come on top. A call that packs and parity of this repository leave no room for is
+   * INVALID_ARGUMENT and says how much it needs.
+   */
   readonly memoryLimit?: number | undefined;
-  /** Accept a store that shows an older state than this client has seen. */
+  /** Has no effect yet: what a client has seen is not kept from one opening to the next, so that no store is refused for an older state. */
   readonly acceptRollback?: boolean | undefined;
   /** Requests in flight to the store. Default 16. */
   readonly concurrency?: number | undefined;

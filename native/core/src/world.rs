@@ -128,7 +128,13 @@ pub trait Source<W: World>: Send + 'static {
 
 /// Where restored bytes go.
 pub trait Sink<W: World>: Send + Sync + 'static {
-    /// Takes the first `len` bytes of `block`, which belong at `offset` of what is restored. Resolves when the sink can take more.
-    /// Streams are written in order, one at a time; files in any order, several at a time.
-    fn write(&self, offset: u64, block: W::Block, len: usize) -> impl Future<Output = Result<()>> + Send;
+    /// Takes `len` bytes of `block` from `from` on, which belong at `offset` of what is restored. Resolves with the block when the sink can
+    /// take more. Streams are written in order, one at a time; files in any order, several at a time.
+    fn write(
+        &self,
+        offset: u64,
+        block: W::Block,
+        from: usize,
+        len: usize,
+    ) -> impl Future<Output = Result<W::Block>> + Send;
 }

@@ -82,37 +82,61 @@ impl Pool {
         Arc::new(Self { operations, call, limit, state: Mutex::default() })
     }
 
-    /// Most bytes that the call may hold.
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
-
     /// A block of at least `size` bytes. A request that is larger than the whole share is granted when nothing else is held.
     pub async fn block(self: &Arc<Self>, size: usize) -> Result<Block> {
-        let class = class(size);
         let found = std::future::poll_fn(|context| {
             let mut state = self.lock();
-            if let Some(at) = state.free.iter().position(|lent| (size..=class * 2).contains(&lent.array.len())) {
-                return Poll::Ready(Found::Free(state.free.swap_remove(at)));
+            match self.find(&mut state, size) {
+                Some(found) => Poll::Ready(found),
+                None => {
+                    state.waiting.push_back(context.waker().clone());
+                    Poll::Pending
+                }
             }
-            while state.allocated + class > self.limit && !state.free.is_empty() {
-                let unused = state.free.remove(0);
-                state.allocated -= unused.array.len();
-                self.forget(unused.id);
-            }
-            if state.allocated + class <= self.limit || state.allocated == 0 {
-                state.allocated += class;
-                return Poll::Ready(Found::Allocate);
-            }
-            state.waiting.push_back(context.waker().clone());
-            Poll::Pending
         })
         .await;
+        self.lend(found, size).await
+    }
+
+    /// A block like that if there is memory for it now and nobody waits: for what would be nice to have.
+    pub async fn spare(self: &Arc<Self>, size: usize) -> Result<Option<Block>> {
+        let found = {
+            let mut state = self.lock();
+            if !state.waiting.is_empty() {
+                return Ok(None);
+            }
+            self.find(&mut state, size)
+        };
+        match found {
+            Some(found) => self.lend(found, size).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Memory for `size` bytes, if the limit has room: a free block, or leave to allocate one.
+    fn find(&self, state: &mut State, size: usize) -> Option<Found> {
+        let class = class(size);
+        if let Some(at) = state.free.iter().position(|lent| (size..=class * 2).contains(&lent.array.len())) {
+            return Some(Found::Free(state.free.swap_remove(at)));
+        }
+        while state.allocated + class > self.limit && !state.free.is_empty() {
+            let unused = state.free.remove(0);
+            state.allocated -= unused.array.len();
+            self.forget(unused.id);
+        }
+        if state.allocated + class > self.limit && state.allocated > 0 {
+            return None;
+        }
+        state.allocated += class;
+        Some(Found::Allocate)
+    }
+
+    async fn lend(self: &Arc<Self>, found: Found, size: usize) -> Result<Block> {
         let lent = match found {
             Found::Free(lent) => lent,
-            Found::Allocate => self.allocate(class).await?,
+            Found::Allocate => self.allocate(class(size)).await?,
         };
-        Ok(Block { lent: Some(lent), pool: self.clone() })
+        Ok(self.adopt(lent))
     }
 
     async fn allocate(self: &Arc<Self>, size: usize) -> Result<Lent> {
@@ -157,7 +181,8 @@ impl Pool {
     }
 }
 
-/// Small blocks come in a few sizes, so that they fit again; large ones as asked, rounded to 64 KiB.
+/// Small blocks come in a few sizes, so that they fit again. Larger ones are as asked, rounded to 64 KiB: a pack must not take more
+/// memory than its writer counts with.
 fn class(size: usize) -> usize {
-    if size <= 1 << 20 { size.next_power_of_two().max(64 << 10) } else { size.next_multiple_of(64 << 10) }
+    if size <= 256 << 10 { size.next_power_of_two().max(64 << 10) } else { size.next_multiple_of(64 << 10) }
 }

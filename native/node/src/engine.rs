@@ -101,11 +101,15 @@ impl Engine {
             return Ok(promise);
         }
         let call = Arc::new(Call::default());
+        let memory = memory as usize;
+        // What a restore fetches takes the rest.
+        let blocks = if verb == "restore" { memory / 4 } else { memory };
         let world = NodeWorld {
             id,
             operations: self.operations.clone(),
-            pool: Pool::new(self.operations.clone(), id, memory as usize),
-            executor: self.executor.clone(),
+            memory,
+            pool: Pool::new(self.operations.clone(), id, blocks),
+            executor: Arc::downgrade(&self.executor),
             threads: self.threads.len(),
             poisoned: self.poisoned.clone(),
             call: call.clone(),

@@ -32,7 +32,7 @@ pub struct Operation {
     pub offset: f64,
     /// Bytes; get: -1 for the whole object.
     pub length: f64,
-    /// get: most bytes; list: most objects; read: the item.
+    /// get: most bytes; list: most objects; read: the item; write: first byte in the block.
     pub limit: f64,
     /// put: create rather than overwrite.
     pub create: bool,

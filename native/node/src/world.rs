@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_executor::Executor;
@@ -31,10 +31,12 @@ pub struct NodeWorld {
     pub id: u32,
     /// The queue to JavaScript.
     pub operations: Arc<Operations>,
-    /// The call's memory.
+    /// Bytes that the call may hold.
+    pub memory: usize,
+    /// The part of them that is lent in blocks.
     pub pool: Arc<Pool>,
-    /// The engine's threads.
-    pub executor: Arc<Executor<'static>>,
+    /// The engine's threads. Workers must not keep it alive: it holds them.
+    pub executor: Weak<Executor<'static>>,
     /// How many there are.
     pub threads: usize,
     /// Set by a panic: the engine can't be trusted any more.
@@ -131,7 +133,11 @@ impl Store for NodeWorld {
         let (offset, length) = range.map_or((0.0, -1.0), |(offset, length)| (offset as f64, length as f64));
         let operation = Operation { offset, length, limit: max as f64, ..self.operation("get", key) };
         match self.operations.ask(operation, None).await.0? {
-            Answer::Bytes(bytes) if range.is_none_or(|(_, length)| bytes.len() as u64 == length) => Ok(Bytes(bytes)),
+            Answer::Bytes(bytes)
+                if range.map_or(bytes.len() as u64 <= max, |(_, length)| bytes.len() as u64 == length) =>
+            {
+                Ok(Bytes(bytes))
+            }
             Answer::Bytes(_) => {
                 Err(Error::new(Code::RangeInvalid, format!("{key}: the store returned another number of bytes")))
             }
@@ -174,7 +180,10 @@ impl Compute for NodeWorld {
                 Err(panicked(panic.as_ref()))
             })
         };
-        Box::pin(self.executor.spawn(guarded))
+        match self.executor.upgrade() {
+            Some(executor) => Box::pin(executor.spawn(guarded)),
+            None => Box::pin(std::future::ready(Err(Error::new(Code::Closed, "The repository is closed.")))),
+        }
     }
 
     fn threads(&self) -> usize {
@@ -182,7 +191,7 @@ impl Compute for NodeWorld {
     }
 
     fn memory(&self) -> usize {
-        self.pool.limit()
+        self.memory
     }
 
     fn kernels(&self) -> Kernels {
@@ -211,46 +220,81 @@ pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     )
 }
 
-/// A read that JavaScript was asked for, and the number of the block that it fills.
-type Read = (u32, Asked);
+/// A read that JavaScript was asked for.
+struct Read {
+    block: u32,
+    /// Bytes that the block holds: fewer come only at the item's end.
+    wanted: usize,
+    asked: Asked,
+}
 
-/// Items that JavaScript reads into blocks, a few blocks ahead.
+/// Items that JavaScript reads into blocks, a few blocks ahead where there is memory for that.
 pub struct NodeSource {
     world: NodeWorld,
     item: usize,
+    ended: bool,
+    /// How many reads may be under way: one until an item has shown that it fills a block.
+    depth: usize,
     ahead: VecDeque<Read>,
 }
 
 impl NodeSource {
     /// The items of a call.
     pub fn new(world: NodeWorld) -> Self {
-        Self { world, item: 0, ahead: VecDeque::new() }
+        Self { world, item: 0, ended: false, depth: 1, ahead: VecDeque::new() }
     }
 
     /// Asks for a read. JavaScript performs reads in the order in which they were asked for.
-    async fn ask(&self, item: usize) -> Result<Read> {
-        let block = self.world.pool.block(READ).await?;
-        let length = block.as_ref().len() as f64;
+    fn ask(&mut self, block: Block) -> Result<()> {
+        let wanted = block.as_ref().len();
         let lent = block.take().ok_or_else(wrong_answer)?;
-        let operation = Operation { limit: item as f64, length, block: lent.id, ..self.world.operation("read", "") };
-        Ok((lent.id, self.world.operations.ask(operation, Some(lent.array))))
+        let limit = self.item as f64;
+        let operation = Operation { limit, length: wanted as f64, block: lent.id, ..self.world.operation("read", "") };
+        let asked = self.world.operations.ask(operation, Some(lent.array));
+        self.ahead.push_back(Read { block: lent.id, wanted, asked });
+        Ok(())
+    }
+
+    async fn settle(&self, read: Read) -> Result<(Block, usize)> {
+        let (answer, block) = self.world.settle(read.block, read.asked).await?;
+        let Answer::Text(count) = answer else { return Err(wrong_answer()) };
+        let len = count.parse().ok().filter(|len| *len <= read.wanted).ok_or_else(wrong_answer)?;
+        Ok((block, len))
+    }
+
+    /// Takes back the blocks of reads beyond the end, which give nothing.
+    async fn end(&mut self) -> Result<()> {
+        self.ended = true;
+        while let Some(read) = self.ahead.pop_front() {
+            self.settle(read).await?;
+        }
+        Ok(())
     }
 }
 
 impl Source<NodeWorld> for NodeSource {
     async fn next(&mut self, item: usize) -> Result<Option<(Block, usize)>> {
         if item != self.item {
-            self.ahead.clear();
-            self.item = item;
+            (self.item, self.ended, self.depth) = (item, false, 1);
         }
-        while self.ahead.len() < AHEAD {
-            let read = self.ask(item).await?;
-            self.ahead.push_back(read);
+        if self.ended {
+            return Ok(None);
         }
-        let Some((id, asked)) = self.ahead.pop_front() else { return Err(wrong_answer()) };
-        let (answer, block) = self.world.settle(id, asked).await?;
-        let Answer::Text(count) = answer else { return Err(wrong_answer()) };
-        let len = count.parse().map_err(|_| wrong_answer())?;
+        if self.ahead.is_empty() {
+            let block = self.world.pool.block(READ).await?;
+            self.ask(block)?;
+        }
+        while self.ahead.len() < self.depth {
+            let Some(block) = self.world.pool.spare(READ).await? else { break };
+            self.ask(block)?;
+        }
+        let Some(read) = self.ahead.pop_front() else { return Err(wrong_answer()) };
+        let wanted = read.wanted;
+        let (block, len) = self.settle(read).await?;
+        self.depth = AHEAD;
+        if len < wanted {
+            self.end().await?;
+        }
         Ok((len > 0).then_some((block, len)))
     }
 }
@@ -259,8 +303,9 @@ impl Source<NodeWorld> for NodeSource {
 pub struct NodeSink(pub NodeWorld);
 
 impl Sink<NodeWorld> for NodeSink {
-    async fn write(&self, offset: u64, block: Block, len: usize) -> Result<()> {
-        let operation = Operation { offset: offset as f64, length: len as f64, ..self.0.operation("write", "") };
-        self.0.with_block(operation, block).await.map(|_| ())
+    async fn write(&self, offset: u64, block: Block, from: usize, len: usize) -> Result<Block> {
+        let (offset, limit, length) = (offset as f64, from as f64, len as f64);
+        let operation = Operation { offset, limit, length, ..self.0.operation("write", "") };
+        self.0.with_block(operation, block).await.map(|(_, block)| block)
     }
 }

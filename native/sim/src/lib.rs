@@ -3,11 +3,17 @@
 #![forbid(unsafe_code)]
 
 pub mod executor;
+pub mod link;
+pub mod memory;
 pub mod random;
 pub mod store;
+pub mod streams;
 pub mod world;
 
 pub use executor::Executor;
+pub use link::{Fault, Link, When};
+pub use memory::{Block, Memory};
 pub use random::Random;
-pub use store::{Crash, SimStore, When};
-pub use world::{Bytes, Collected, Items, SimWorld};
+pub use store::{Lies, SimStore};
+pub use streams::{Collected, Items};
+pub use world::SimWorld;

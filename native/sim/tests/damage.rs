@@ -2,60 +2,14 @@
 
 mod common;
 
-use std::sync::Arc;
+use common::fixture::{Fixture, Shape};
+use common::{ingest, reindex, repair, restore, try_verify, verify};
+use packvault_core::error::Code;
+use packvault_core::verbs::{Level, RepairResult};
+use packvault_sim::Random;
 
-use common::{ingest, init, options, restore, world};
-use packvault_core::error::{Code, Result};
-use packvault_core::verbs::{Level, RepairResult, Repository, VerifyOptions, VerifyResult};
-use packvault_core::verbs::{reindex, repair as repair_verb, verify as verify_verb};
-use packvault_sim::{Random, SimStore, SimWorld};
-
-fn verify(world: &SimWorld, repo: &Arc<Repository>, level: Level) -> VerifyResult {
-    let (w, r) = (world.clone(), repo.clone());
-    world.run(async move { verify_verb::verify(&w, &r, VerifyOptions { level, sample: None }).await }).unwrap()
-}
-
-fn repair(world: &SimWorld, repo: &Arc<Repository>) -> Result<RepairResult> {
-    let (w, r) = (world.clone(), repo.clone());
-    world.run(async move { repair_verb::repair(&w, &r).await })
-}
-
-struct Fixture {
-    store: SimStore,
-    world: SimWorld,
-    items: Vec<Vec<u8>>,
-}
-
-/// A repository with two snapshots, the second with a few changes.
 fn fixture(seed: u64, parity: Option<(u8, u8)>, encrypted: bool) -> Fixture {
-    let store = SimStore::default();
-    let world = world(seed, &store);
-    let repo = init(&world, options(true, parity), encrypted);
-    let mut first = vec![0; 600_000];
-    Random::new(seed).fill(&mut first);
-    let mut second = first.clone();
-    for at in [100_000, 300_000, 500_000] {
-        second.splice(at..at, Random::new(seed + at as u64).text(700));
-    }
-    ingest(&world, &repo, &[first.clone()]).unwrap();
-    world.clock.fetch_add(60_000, std::sync::atomic::Ordering::Relaxed);
-    ingest(&world, &repo, &[second.clone()]).unwrap();
-    Fixture { store, world, items: vec![first, second] }
-}
-
-/// Both snapshots are whole.
-fn assert_whole(f: &Fixture, encrypted: bool, what: &str) {
-    let repo = common::open(&f.world, encrypted).unwrap();
-    let (w, r) = (f.world.clone(), repo.clone());
-    let all =
-        f.world.run(async move { packvault_core::verbs::snapshots::list(&w, &r, &Default::default()).await }).unwrap();
-    assert_eq!(all.len(), 2, "{what}");
-    for (snapshot, item) in all.iter().zip(&f.items) {
-        for ordered in [true, false] {
-            let got = restore(&f.world, &repo, &snapshot.id, None, ordered);
-            assert!(got.as_ref().is_ok_and(|got| got == item), "{what}: {:?}", got.err());
-        }
-    }
+    Shape::new(seed, parity, encrypted).make()
 }
 
 fn flip_all(bytes: &mut [u8], from: usize, len: usize) {
@@ -84,10 +38,10 @@ fn two_lost_packs_a_lost_idx_and_a_damaged_pack_are_found_and_repaired() {
         assert!(done.packs_repaired >= 2, "{done:?}");
         let after = verify(&f.world, &repo, Level::Full);
         assert!(after.ok, "{:?}", after.errors);
-        assert_whole(&f, encrypted, "after repair");
-        f.store.arm(None);
+        f.assert_whole("after repair");
+        f.world.link.arm(None);
         assert_eq!(repair(&f.world, &repo).unwrap(), RepairResult::default());
-        assert_eq!(f.store.mutations(), 0, "a second repair writes nothing");
+        assert_eq!(f.world.link.mutations(), 0, "a second repair writes nothing");
     }
 }
 
@@ -104,7 +58,7 @@ fn restores_heal_any_two_lost_packs_of_a_group() {
                 bytes.truncate(bytes.len() / 2);
                 true
             });
-            assert_whole(&f, true, &format!("packs {i} and {j}"));
+            f.assert_whole(&format!("packs {i} and {j}"));
         }
     }
 }
@@ -121,11 +75,11 @@ fn beyond_parity_the_loss_is_withdrawn_and_the_next_backup_heals_it() {
     let error = restore(&f.world, &repo, "latest", None, true).unwrap_err();
     assert_eq!(error.code, Code::Corrupt, "{error}");
     // Nothing is deduplicated against the hole.
-    for item in &f.items {
-        ingest(&f.world, &repo, std::slice::from_ref(item)).unwrap();
+    for (_, content) in &f.acknowledged {
+        ingest(&f.world, &repo, std::slice::from_ref(content)).unwrap();
     }
     let got = restore(&f.world, &repo, "latest", None, true).unwrap();
-    assert!(got == f.items[1]);
+    assert!(got == f.acknowledged[1].1);
     let after = verify(&f.world, &repo, Level::Full);
     assert!(after.ok, "{:?}", after.errors);
     assert_eq!(repair(&f.world, &repo).unwrap().snapshots_damaged, Vec::<String>::new());
@@ -139,9 +93,8 @@ fn without_any_idx_everything_is_found_again() {
             f.store.damage(&idx, |_| false);
         }
         let repo = common::open(&f.world, true).unwrap();
-        let (w, r) = (f.world.clone(), repo.clone());
-        f.world.run(async move { reindex::reindex(&w, &r).await }).unwrap();
-        assert_whole(&f, true, "after reindex");
+        reindex(&f.world, &repo).unwrap();
+        f.assert_whole("after reindex");
         assert!(verify(&f.world, &repo, Level::Full).ok);
     }
 }
@@ -164,7 +117,7 @@ fn a_pack_without_table_head_or_tail_gives_every_other_frame() {
     let repo = common::open(&f.world, true).unwrap();
     repair(&f.world, &repo).unwrap();
     let got = restore(&f.world, &repo, "latest", None, true).unwrap();
-    assert!(got == f.items[1]);
+    assert!(got == f.acknowledged[1].1);
 }
 
 #[test]
@@ -186,28 +139,23 @@ fn no_flipped_byte_anywhere_is_ever_restored() {
             refused += 1;
             continue;
         };
-        for (id, item) in f.world.clone().run(list(&f.world, &repo)).unwrap_or_default().iter().zip(&f.items) {
+        for (id, item) in &f.acknowledged {
             match restore(&f.world, &repo, id, None, true) {
                 Ok(got) => {
                     assert!(got == *item, "round {round}: wrong bytes after damage to {key}");
                     healed += 1;
                 }
                 Err(e) => {
-                    assert!(matches!(e.code, Code::Corrupt | Code::Unrecoverable | Code::FormatTooNew), "{key}: {e}");
+                    assert!(
+                        matches!(e.code, Code::Corrupt | Code::Unrecoverable | Code::FormatTooNew | Code::NotFound),
+                        "{key}: {e}"
+                    );
                     refused += 1;
                 }
             }
         }
     }
     assert!(healed > 100 && refused > 50, "the dead counter: {healed} {refused}");
-}
-
-fn list(world: &SimWorld, repo: &Arc<Repository>) -> impl Future<Output = Result<Vec<String>>> + Send + 'static {
-    let (w, r) = (world.clone(), repo.clone());
-    async move {
-        let all = packvault_core::verbs::snapshots::list(&w, &r, &Default::default()).await?;
-        Ok(all.into_iter().map(|s| s.id).collect())
-    }
 }
 
 #[test]
@@ -236,9 +184,7 @@ fn a_store_that_does_not_answer_is_not_damage() {
         f.store.fail_reads(Some((prefix, Code::Unavailable)));
         let fresh = common::open(&f.world, true).unwrap();
         assert_eq!(repair(&f.world, &fresh).unwrap_err().code, Code::Unavailable, "{prefix}");
-        let (w, r) = (f.world.clone(), fresh.clone());
-        let level = VerifyOptions { level: Level::Full, sample: None };
-        let got = f.world.run(async move { verify_verb::verify(&w, &r, level).await });
+        let got = try_verify(&f.world, &fresh, Level::Full);
         assert_eq!(got.unwrap_err().code, Code::Unavailable, "{prefix}");
         f.store.fail_reads(None);
     }

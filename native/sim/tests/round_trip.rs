@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{ingest, options, restore, world};
-use packvault_core::verbs::{Level, VerifyOptions, verify};
+use common::{ingest, options, restore, verify, world};
+use packvault_core::verbs::Level;
 use packvault_sim::{Random, SimStore};
 
 #[test]
@@ -24,12 +24,7 @@ fn items_of_every_size_come_back_whole() {
         }
         let all = restore(&world, &repo, "latest", None, true).unwrap();
         assert!(all == items.concat(), "seed {seed}");
-        let checked = {
-            let (w, r) = (world.clone(), repo.clone());
-            world
-                .run(async move { verify::verify(&w, &r, VerifyOptions { level: Level::Full, sample: None }).await })
-                .unwrap()
-        };
+        let checked = verify(&world, &repo, Level::Full);
         assert!(checked.ok, "seed {seed}: {:?}", checked.errors);
         assert!(checked.chunks_checked > 0);
     }

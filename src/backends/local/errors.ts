@@ -1,8 +1,6 @@
 /** What the operating system says → what packvault says. */
-import { notFound } from '../../core/backend.ts';
+import { notFound, type Verb } from '../../core/backend.ts';
 import { type ErrorCode, PackvaultError, type RetryClass } from '../../core/errors.ts';
-
-export type Verb = 'put' | 'get' | 'stat' | 'list' | 'delete';
 
 /** The call that failed. */
 export interface FailedCall {

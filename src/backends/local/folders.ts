@@ -68,7 +68,13 @@ export class Folders {
 
   async #makeRoot(): Promise<void> {
     const { fileSystem, path, directoryMode } = this.#options;
-    const first = await fileSystem.mkdir(path, { recursive: true, mode: directoryMode });
+    const first = await fileSystem
+      .mkdir(path, { recursive: true, mode: directoryMode })
+      .catch(async (error: unknown) => {
+        // What Node says of a read-only file system, too; a plain mkdir tells which it is.
+        if (errnoOf(error) === 'ENOENT') await fileSystem.mkdir(path, { mode: directoryMode });
+        throw error;
+      });
     if (first === undefined) return;
     for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await this.sync(dirname(folder));
   }

@@ -1,17 +1,20 @@
 import { EXIT } from '../exit-codes.ts';
-import type { Command } from '../main.ts';
-import { bytes } from '../render.ts';
+import type { Command } from '../options.ts';
+import { bytes, fields } from '../render.ts';
 
 export const command: Command = {
-  usage: 'Usage: packvault stats',
+  synopsis: ['stats'],
+  about: 'Sizes and ratios of the whole repository.',
   async run(context) {
     const stats = await context.withRepository((repository) => repository.stats({ signal: context.signal }));
-    context.result('summary', stats, () =>
-      [
-        `${stats.snapshots} snapshots of ${bytes(stats.originalBytes)} in all`,
-        `${stats.chunks} chunks in ${stats.packs} packs: ${bytes(stats.storedBytes)}, parity ${bytes(stats.parityBytes)}`,
-        `deduplication ${stats.dedupRatio.toFixed(2)} : 1, compression ${stats.compressionRatio.toFixed(2)} : 1`,
-      ].join('\n'),
+    context.output.result('summary', stats, () =>
+      fields([
+        ['Snapshots', `${stats.snapshots}, of ${bytes(stats.originalBytes)} in all`],
+        ['Stored', `${bytes(stats.storedBytes)} in ${stats.packs} packs, ${stats.chunks} chunks`],
+        ['Parity', bytes(stats.parityBytes)],
+        ['Deduplication', `${stats.dedupRatio.toFixed(2)} : 1`],
+        ['Compression', `${stats.compressionRatio.toFixed(2)} : 1`],
+      ]),
     );
     return EXIT.ok;
   },

@@ -10,6 +10,7 @@ export function isFileHandle(source: unknown): source is FileHandle {
 /** Reads from the file's current position to its end. The handle stays open: it is the caller's. */
 export class FileReader implements ItemReader {
   readonly #file: FileHandle;
+  #ended = false;
 
   constructor(file: FileHandle) {
     this.#file = file;
@@ -17,13 +18,16 @@ export class FileReader implements ItemReader {
 
   async read(block: Uint8Array): Promise<number> {
     let filled = 0;
-    while (filled < block.byteLength) {
+    while (filled < block.byteLength && !this.#ended) {
       const { bytesRead } = await this.#file.read(block, filled, block.byteLength - filled, null);
-      if (bytesRead === 0) break;
+      // Also where the file grows later: the item ended here.
+      this.#ended = bytesRead === 0;
       filled += bytesRead;
     }
     return filled;
   }
 
-  release(): void {}
+  release(): void {
+    this.#ended = true;
+  }
 }

@@ -19,8 +19,20 @@ export class FileTarget {
 
   /** Opens a temporary file beside `path`. ALREADY_EXISTS if `path` is there and must stay. */
   static async create(path: string, overwrite: boolean): Promise<FileTarget> {
+    if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+      throw refuse('INVALID_ARGUMENT', 'Give the path of a file to restore to. Nothing was written.');
+    }
     const present = await stat(path).catch(() => undefined);
-    if (present?.isDirectory() === true) throw refuse('INVALID_ARGUMENT', `${path} is a folder; give a file name.`);
+    if (present?.isDirectory() === true) {
+      throw refuse('INVALID_ARGUMENT', `${path} is a folder; give a file name. Nothing was written.`);
+    }
+    // A rename would put a file in the place of the device or pipe.
+    if (present?.isFile() === false) {
+      throw refuse(
+        'INVALID_ARGUMENT',
+        `${path} is no regular file; restore() gives a stream for it. Nothing was written.`,
+      );
+    }
     if (present !== undefined && !overwrite) throw exists(path);
     // The random part keeps two restores to one place apart; the name is short enough for any file system.
     const temporary = join(dirname(path), `.${basename(path).slice(0, 48)}.${randomBytes(6).toString('hex')}.part`);
@@ -48,12 +60,7 @@ export class FileTarget {
       await this.#file.close();
       if (this.#overwrite) await rename(this.#temporary, this.#path);
       else await this.#claim();
-      const folder = await open(dirname(this.#path), 'r');
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
+      await syncFolder(dirname(this.#path));
     } catch (cause) {
       throw PackvaultError.is(cause) ? cause : fileError(cause, this.#path);
     }
@@ -76,6 +83,23 @@ export class FileTarget {
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     await rm(this.#temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+// Said where a folder can't be opened or synced at all; the file is there all the same.
+const NO_FOLDER_SYNC = new Set(['EACCES', 'EBADF', 'EINVAL', 'EISDIR', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM']);
+
+/** Brings a new name in a folder to the disk. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    const folder = await open(path, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    if (!NO_FOLDER_SYNC.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 

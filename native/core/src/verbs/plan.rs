@@ -15,6 +15,8 @@ use crate::world::{Task, World};
 const GAP: u32 = 1 << 20;
 /// Bytes of one request at most, unless one frame is more.
 const UNIT: u32 = 32 << 20;
+/// A unit that one of so many next jobs needs is not dropped to make room for another.
+const NEAR: usize = 64;
 
 /// Which bytes of a chunk are wanted, and where they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +73,18 @@ pub struct Plan<W: World> {
 struct Units<W: World> {
     all: Vec<Unit<W>>,
     held: u64,
+    /// Jobs that are done, and the first that is not: that one is never refused memory.
+    done: Vec<bool>,
+    head: usize,
+    /// Jobs that wait for room.
+    blocked: Vec<Waker>,
     /// Fetches, kept so that they end with the plan.
     tasks: Vec<Task<()>>,
 }
 
 impl<W: World> Plan<W> {
-    /// A plan for these chunks. `ordered`: work goes in the order of the content, else by pack. `budget`: bytes of ranges to hold.
+    /// A plan for these chunks. `ordered`: work goes in the order of the content, else by pack. `budget`: bytes of ranges to hold, which
+    /// only the range that the first unfinished job needs may exceed.
     #[must_use]
     pub fn new(index: &Arc<Index>, leaves: &[(Leaf, Target)], ordered: bool, budget: u64) -> Self {
         let mut jobs: Vec<Job> = Vec::with_capacity(leaves.len());
@@ -93,12 +101,14 @@ impl<W: World> Plan<W> {
         if !ordered {
             jobs.sort_by_key(|job| job.place.map(|p| (p.pack, p.offset)));
         }
-        let all = units(&mut jobs);
+        let most = u64::from(UNIT).min(budget / 3 * 2).max(1) as u32;
+        let all = units(&mut jobs, most);
+        let done = vec![false; jobs.len()];
         Self {
             jobs,
             keys: PackKeys::default(),
             index: index.clone(),
-            units: Mutex::new(Units { all, held: 0, tasks: Vec::new() }),
+            units: Mutex::new(Units { all, held: 0, done, head: 0, blocked: Vec::new(), tasks: Vec::new() }),
             budget,
         }
     }
@@ -108,11 +118,17 @@ impl<W: World> Plan<W> {
         let unit = self.jobs[job].unit;
         let bytes = std::future::poll_fn(|context| {
             let mut units = self.lock();
-            match &mut units.all[unit].state {
+            match &units.all[unit].state {
                 State::Here(bytes) => return Poll::Ready(Ok(bytes.clone())),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
-                State::Idle => self.start(world, &mut units, unit),
                 State::Fetching => {}
+                State::Idle => {
+                    if !units.make_room(unit, job, self.budget) {
+                        units.blocked.push(context.waker().clone());
+                        return Poll::Pending;
+                    }
+                    self.start(world, &mut units, unit);
+                }
             }
             units.all[unit].waiting.push(context.waker().clone());
             Poll::Pending
@@ -137,27 +153,21 @@ impl<W: World> Plan<W> {
         }
     }
 
-    /// Says that a job is done: its unit is dropped after its last user, or when room is needed and others are used sooner.
+    /// Says that a job is done: its unit is dropped after its last user.
     pub fn done(&self, job: usize) {
         let unit = self.jobs[job].unit;
-        if unit == usize::MAX {
-            return;
-        }
         let mut units = self.lock();
-        units.all[unit].users.retain(|&user| user != job);
-        if units.all[unit].users.is_empty() {
-            units.release(unit);
+        units.done[job] = true;
+        while units.done.get(units.head).copied().unwrap_or(false) {
+            units.head += 1;
         }
-        while units.held > self.budget {
-            let farthest = (0..units.all.len())
-                .filter(|&u| matches!(units.all[u].state, State::Here(_)))
-                .max_by_key(|&u| units.all[u].users.first().copied().unwrap_or(usize::MAX));
-            let Some(farthest) = farthest.filter(|&u| units.all[u].users.first().is_none_or(|&next| next > job + 64))
-            else {
-                return;
-            };
-            units.release(farthest);
+        if unit != usize::MAX {
+            units.all[unit].users.retain(|&user| user != job);
+            if units.all[unit].users.is_empty() {
+                units.release(unit);
+            }
         }
+        units.wake();
     }
 
     fn start(self: &Arc<Self>, world: &W, units: &mut Units<W>, unit: usize) {
@@ -182,9 +192,13 @@ impl<W: World> Plan<W> {
         let mut units = self.lock();
         units.all[unit].state = match got {
             Ok(bytes) => State::Here(Arc::new(bytes)),
-            Err(error) => State::Failed(error),
+            Err(error) => {
+                units.held -= u64::from(units.all[unit].len);
+                State::Failed(error)
+            }
         };
         units.all[unit].waiting.drain(..).for_each(Waker::wake);
+        units.wake();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Units<W>> {
@@ -193,6 +207,27 @@ impl<W: World> Plan<W> {
 }
 
 impl<W: World> Units<W> {
+    /// Whether a job may fetch its unit. Units that are used later than others make room, farthest first; the head of the line may go
+    /// beyond the budget where that is not enough, so that there is always one job that goes on.
+    fn make_room(&mut self, unit: usize, job: usize, budget: u64) -> bool {
+        let len = u64::from(self.all[unit].len);
+        let head = job == self.head;
+        let near = if head { job } else { job + NEAR };
+        while self.held + len > budget {
+            let next = |u: &Unit<W>| u.users.first().copied().unwrap_or(usize::MAX);
+            let held = self.all.iter().enumerate().filter(|(_, u)| matches!(u.state, State::Here(_)));
+            let Some((farthest, _)) = held.max_by_key(|(_, u)| next(u)).filter(|(_, u)| next(u) > near) else {
+                return head;
+            };
+            self.release(farthest);
+        }
+        true
+    }
+
+    fn wake(&mut self) {
+        self.blocked.drain(..).for_each(Waker::wake);
+    }
+
     fn release(&mut self, unit: usize) {
         if matches!(self.all[unit].state, State::Here(_)) {
             self.all[unit].state = State::Idle;
@@ -201,8 +236,8 @@ impl<W: World> Units<W> {
     }
 }
 
-/// Joins the frames of each pack into ranges, and tells each job its range.
-fn units<W: World>(jobs: &mut [Job]) -> Vec<Unit<W>> {
+/// Joins the frames of each pack into ranges of at most `most` bytes, unless one frame is more, and tells each job its range.
+fn units<W: World>(jobs: &mut [Job], most: u32) -> Vec<Unit<W>> {
     let mut order: Vec<usize> = (0..jobs.len()).filter(|&j| jobs[j].place.is_some()).collect();
     order.sort_by_key(|&j| jobs[j].place.map(|p| (p.pack, p.offset)));
     let mut units: Vec<Unit<W>> = Vec::new();
@@ -212,7 +247,7 @@ fn units<W: World>(jobs: &mut [Job]) -> Vec<Unit<W>> {
         let fits = units.last().is_some_and(|u| {
             u.pack == place.pack
                 && place.offset <= u.offset + u.len + GAP
-                && end.max(u.offset + u.len) - u.offset <= UNIT
+                && end.max(u.offset + u.len) - u.offset <= most
         });
         match units.last_mut().filter(|_| fits) {
             Some(unit) => {

@@ -222,25 +222,14 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
         if let Some(sequence) = &self.sequence {
             sequence.wait_for(number).await;
         }
-        let (last, others) =
-            job.targets.split_last().ok_or_else(|| Error::new(Code::Internal, "a job without target"))?;
-        for target in others {
-            let take = target.take as usize;
-            let mut copy = self.world.block(take.max(1)).await?;
-            copy.as_mut()[..take].copy_from_slice(&block.as_ref()[target.skip as usize..][..take]);
-            self.write(target, copy).await?;
+        for target in &job.targets {
+            let (from, take) = (target.skip as usize, target.take as usize);
+            block = self.sink.write(target.at, block, from, take).await?;
+            self.world.call().add_bytes(u64::from(target.take));
         }
-        block.as_mut().copy_within(last.skip as usize..(last.skip + last.take) as usize, 0);
-        self.write(last, block).await?;
         if let Some(sequence) = &self.sequence {
             sequence.advance();
         }
-        Ok(())
-    }
-
-    async fn write(&self, target: &Target, block: W::Block) -> Result<()> {
-        self.sink.write(target.at, block, target.take as usize).await?;
-        self.world.call().add_bytes(u64::from(target.take));
         Ok(())
     }
 }

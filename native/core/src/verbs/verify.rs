@@ -210,7 +210,9 @@ impl<'a, W: World> Checker<'a, W> {
             todo: Mutex::new(todo.into_iter().rev().collect()),
             found: Mutex::default(),
         });
-        let workers: Vec<_> = (0..self.world.threads().max(1))
+        // Each worker holds a pack.
+        let largest = self.view.index.packs().iter().map(|p| p.size as usize).max().unwrap_or(1).max(1);
+        let workers: Vec<_> = (0..self.world.threads().min(self.world.memory() / largest).max(1))
             .map(|_| {
                 let job = job.clone();
                 self.world.spawn(async move { job.work().await })

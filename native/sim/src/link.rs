@@ -1,0 +1,185 @@
+//! How one process reaches the store: every operation is counted and noted, and one of them may go wrong.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use packvault_core::error::{Code, Error, Result};
+use packvault_core::world::{ObjectInfo, PutMode};
+
+use crate::store::SimStore;
+
+/// How an operation is hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// It does not reach the store.
+    Before,
+    /// It takes effect, and its answer is lost.
+    After,
+    /// A delete of several keys is done in part. A put is whole or absent, so for a put this is `Before`.
+    Torn,
+}
+
+/// What goes wrong, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The process dies at its mutating operation number `at`, counted from 0. Every later operation of it fails.
+    Crash {
+        /// Which operation.
+        at: usize,
+        /// How.
+        when: When,
+    },
+    /// Operation number `at`, reads counted too, gets this error, and the process goes on.
+    Fail {
+        /// Which operation.
+        at: usize,
+        /// How.
+        when: When,
+        /// The error.
+        code: Code,
+    },
+}
+
+/// Something that happens in the world just before an operation.
+type Hook = Box<dyn FnOnce(&SimStore) + Send>;
+
+#[derive(Default)]
+struct State {
+    operations: usize,
+    mutations: usize,
+    fault: Option<Fault>,
+    dead: bool,
+    hooks: Vec<(usize, Hook)>,
+}
+
+/// One process's way to the store. Clones are the same process.
+#[derive(Clone)]
+pub struct Link {
+    store: SimStore,
+    process: u32,
+    state: Arc<Mutex<State>>,
+}
+
+/// What becomes of an operation.
+enum Fate {
+    Well,
+    Instead(Error),
+    Torn(Error),
+    Lost(Error),
+}
+
+impl Fate {
+    fn of(when: When, error: Error) -> Self {
+        match when {
+            When::Before => Self::Instead(error),
+            When::After => Self::Lost(error),
+            When::Torn => Self::Torn(error),
+        }
+    }
+
+    fn apply<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self {
+            Self::Well => work(),
+            Self::Instead(error) | Self::Torn(error) => Err(error),
+            Self::Lost(error) => work().and(Err(error.clone())).map_err(|_| error),
+        }
+    }
+}
+
+impl Link {
+    /// A process, by number.
+    #[must_use]
+    pub fn new(store: &SimStore, process: u32) -> Self {
+        Self { store: store.clone(), process, state: Arc::default() }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what goes wrong from now on, and counts from 0 again. A dead process lives again.
+    pub fn arm(&self, fault: Option<Fault>) {
+        *self.lock() = State { fault, ..State::default() };
+    }
+
+    /// Lets `happen` take place just before operation number `at`, after [`Self::arm`].
+    pub fn before(&self, at: usize, happen: impl FnOnce(&SimStore) + Send + 'static) {
+        self.lock().hooks.push((at, Box::new(happen)));
+    }
+
+    /// Operations since [`Self::arm`].
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.lock().operations
+    }
+
+    /// Mutating operations since [`Self::arm`].
+    #[must_use]
+    pub fn mutations(&self) -> usize {
+        self.lock().mutations
+    }
+
+    fn begin(&self, what: &str, mutates: bool) -> Result<Fate> {
+        self.store.note(format!("{} {what}", self.process));
+        let (due, fate) = {
+            let mut state = self.lock();
+            if state.dead {
+                return Err(dead());
+            }
+            let (operation, mutation) = (state.operations, state.mutations);
+            state.operations += 1;
+            state.mutations += usize::from(mutates);
+            let fate = match state.fault {
+                Some(Fault::Crash { at, when }) if mutates && at == mutation => {
+                    state.dead = true;
+                    Fate::of(when, dead())
+                }
+                Some(Fault::Fail { at, when, code }) if at == operation => {
+                    Fate::of(when, Error::new(code, "the simulated store fails"))
+                }
+                _ => Fate::Well,
+            };
+            let (due, later) = std::mem::take(&mut state.hooks).into_iter().partition(|(at, _)| *at <= operation);
+            state.hooks = later;
+            (due, fate)
+        };
+        for (_, hook) in Vec::<(usize, Hook)>::from(due) {
+            hook(&self.store);
+        }
+        Ok(fate)
+    }
+
+    pub(crate) fn put(&self, key: &str, body: &[u8], mode: PutMode, now: i64) -> Result<()> {
+        let fate = self.begin(&format!("put {key} {}", body.len()), true)?;
+        fate.apply(|| self.store.put(key, body, mode, now))
+    }
+
+    pub(crate) fn get(&self, key: &str, range: Option<(u64, u64)>, max: u64) -> Result<Vec<u8>> {
+        let fate = self.begin(&format!("get {key} {range:?}"), false)?;
+        fate.apply(|| self.store.get(key, range, max))
+    }
+
+    pub(crate) fn stat(&self, key: &str) -> Result<ObjectInfo> {
+        self.begin(&format!("stat {key}"), false)?.apply(|| self.store.stat(key))
+    }
+
+    pub(crate) fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<ObjectInfo>> {
+        let fate = self.begin(&format!("list {prefix} {after}"), false)?;
+        fate.apply(|| self.store.list(prefix, after, limit))
+    }
+
+    pub(crate) fn delete(&self, keys: &[String]) -> Result<()> {
+        let fate = self.begin(&format!("delete {keys:?}"), true)?;
+        let torn = matches!(fate, Fate::Torn(_));
+        if torn {
+            self.store.delete(&keys[..keys.len() / 2]);
+        }
+        fate.apply(|| {
+            self.store.delete(keys);
+            Ok(())
+        })
+    }
+}
+
+fn dead() -> Error {
+    Error::new(Code::Unavailable, "the simulated process has crashed")
+}

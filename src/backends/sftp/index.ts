@@ -1,0 +1,5 @@
+/** A repository on a server that speaks SFTP, by way of ssh2. */
+export { SftpBackend } from './backend.ts';
+export { parseSftpLocation, type SftpPlace } from './location.ts';
+export type { SftpBackendOptions, SftpClientOptions } from './options.ts';
+export type { SshClient } from './ssh2.ts';
