@@ -1,14 +1,41 @@
-/** The composition root: location → backend → repository. The only file that knows both sides. */
-import { isLocal, openUrl } from './backends/open-url.ts';
+/** The composition root: location → backend → decorators → repository. The only file that knows both sides. */
+import { join } from 'node:path';
+import { LimitBackend } from './backends/decorators/limit.ts';
+import { RetryBackend } from './backends/decorators/retry.ts';
+import { openUrl, schemeOf } from './backends/open-url.ts';
+import { CacheBackend, type OpenStore } from './cache/backend.ts';
+import { CACHE_BYTES, defaultCacheFolder } from './cache/folder.ts';
+import { FolderStore, MemoryStore } from './cache/store.ts';
 import type { StorageBackend } from './core/backend.ts';
 import type { Bridge } from './core/bridge.ts';
 import { PackvaultError } from './core/errors.ts';
+import { type ProbeResult, probe } from './core/probe.ts';
 import { type Connection, OpenRepository } from './core/repository.ts';
-import type { InitOptions, OpenOptions } from './core/types.ts';
+import type { CallOptions, InitOptions, OpenOptions } from './core/types.ts';
 
-async function connect(where: string | StorageBackend): Promise<Connection> {
-  if (typeof where !== 'string') return { backend: checkBackend(where), local: false, owned: false };
-  return { backend: await openUrl(where), local: isLocal(where), owned: true };
+/** Bytes of objects that a repository without a cache folder keeps in memory. */
+const MEMORY_BYTES = 32 << 20;
+
+/** Requests in flight where nothing else is asked for. */
+const CONCURRENCY = 16;
+
+async function connect(where: string | StorageBackend, options: OpenOptions): Promise<Connection> {
+  const scheme = typeof where === 'string' ? schemeOf(where) : undefined;
+  const isPath = typeof where === 'string' && scheme === undefined;
+  const store = typeof where === 'string' ? await openUrl(where) : checkBackend(where);
+  const retries: Connection['retries'] = { listener: undefined };
+  const limited = new LimitBackend(store, options.concurrency ?? CONCURRENCY);
+  const direct = new RetryBackend(limited, { onRetry: (event) => retries.listener?.(event) });
+  // The disk is as near as a cache of it would be; a folder that was asked for is used all the same.
+  const backend = isPath && options.cache === undefined ? direct : new CacheBackend(direct, opener(options.cache));
+  return { backend, direct, retries, local: isPath || scheme === 'sftp', owned: typeof where === 'string' };
+}
+
+/** Where objects of a repository are kept: a folder, by default the platform's, or memory. */
+function opener(cache: OpenOptions['cache']): OpenStore {
+  if (cache === false) return () => new MemoryStore(MEMORY_BYTES);
+  const folder = cache ?? defaultCacheFolder();
+  return (repository) => new FolderStore(join(folder, repository), CACHE_BYTES);
 }
 
 /** INVALID_ARGUMENT for what is no backend, as JavaScript lets one pass. */
@@ -51,12 +78,26 @@ export class Repository extends OpenRepository {
     options: InitOptions,
   ): Promise<Repository> {
     options.signal?.throwIfAborted();
-    const connection = await connect(where);
+    const connection = await connect(where, options);
     try {
       return new Repository(await OpenRepository.begin(connection, verb, options));
     } catch (error) {
       if (connection.owned) await connection.backend[Symbol.asyncDispose]();
       throw error;
     }
+  }
+}
+
+/**
+ * Finds out what a store really does, with small objects that are deleted again: whether a repository can be kept there, and whether
+ * several machines may prune it. `init` does the same.
+ */
+export async function probeStore(where: string | StorageBackend, options: CallOptions = {}): Promise<ProbeResult> {
+  const owned = typeof where === 'string';
+  const backend = owned ? await openUrl(where) : checkBackend(where);
+  try {
+    return await probe(new RetryBackend(backend), options.signal);
+  } finally {
+    if (owned) await backend[Symbol.asyncDispose]();
   }
 }
