@@ -28,7 +28,12 @@ fn assert_sound(world: &SimWorld, repo: &Arc<Repository>, what: &str) {
 }
 
 /// A repository with a few snapshots, a minute apart, of content that changes more and more.
-fn history(seed: u64, store: &SimStore, parity: Option<(u8, u8)>, count: u64) -> (SimWorld, Arc<Repository>, Vec<(String, Vec<u8>)>) {
+fn history(
+    seed: u64,
+    store: &SimStore,
+    parity: Option<(u8, u8)>,
+    count: u64,
+) -> (SimWorld, Arc<Repository>, Vec<(String, Vec<u8>)>) {
     let world = world(seed, store);
     let repo = init(&world, options(true, parity), true);
     let mut random = Random::new(seed);
@@ -67,7 +72,11 @@ fn what_a_policy_keeps_is_whole_and_the_rest_is_gone() {
         }
         store.arm(None);
         let again = prune(&world, &fresh, keep(2)).unwrap();
-        assert_eq!((again.removed_snapshots, again.removed_packs, store.mutations()), (0, 0, 0), "seed {seed}: converged");
+        assert_eq!(
+            (again.removed_snapshots, again.removed_packs, store.mutations()),
+            (0, 0, 0),
+            "seed {seed}: converged"
+        );
     }
 }
 

@@ -249,7 +249,12 @@ fn merge<W: World>(mut packs: Vec<OpenPack<W>>, target: usize) -> Vec<OpenPack<W
 }
 
 /// Puts what an idx says, in several objects if it is much. Returns their names and hashes.
-pub async fn put_idx<W: World>(world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<Vec<(String, [u8; 32])>> {
+pub async fn put_idx<W: World>(
+    world: &W,
+    repo: &Repository,
+    generation: u64,
+    idx: Idx,
+) -> Result<Vec<(String, [u8; 32])>> {
     let mut put = Vec::new();
     let mut part = Idx { withdrawals: idx.withdrawals, groups: idx.groups, packs: Vec::new() };
     for pack in idx.packs {

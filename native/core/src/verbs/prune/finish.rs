@@ -73,7 +73,10 @@ pub async fn finish<W: World>(
     }
     let now = rounds::read(world, &repo.ring).await?;
     if now.n < round {
-        return Err(Error::new(Code::Conflict, "Another prune was at the same round. Nothing was deleted. Run it again."));
+        return Err(Error::new(
+            Code::Conflict,
+            "Another prune was at the same round. Nothing was deleted. Run it again.",
+        ));
     }
     rounds::read_checkpoint(world, &repo.ring, round).await
 }
@@ -157,7 +160,8 @@ async fn compact<W: World>(
     let dissolved: Vec<&IdxInfo> = old.iter().map(|(_, info)| *info).filter(|info| !stays(info)).collect();
     let named: BTreeSet<(Vec<Name>, Vec<Name>)> =
         old.iter().filter(|(_, info)| stays(info)).flat_map(|(_, info)| &info.groups).map(identity).collect();
-    let mut new = Idx { groups: groups.into_iter().filter(|g| !named.contains(&identity(g))).collect(), ..Idx::default() };
+    let mut new =
+        Idx { groups: groups.into_iter().filter(|g| !named.contains(&identity(g))).collect(), ..Idx::default() };
     let kept: BTreeSet<Name> =
         dissolved.iter().flat_map(|info| &info.packs).filter(|name| !going.contains(*name)).copied().collect();
     new.packs = entries(index, &kept);

@@ -192,7 +192,8 @@ async fn released<W: World>(
     forgotten: &BTreeSet<String>,
 ) -> Result<Reach> {
     let gone = survey.snapshots.iter().filter(|held| forgotten.contains(&held.snapshot.id));
-    let roots: Vec<ChunkId> = gone.flat_map(|held| &held.snapshot.items).filter_map(|i| Item::root_id(i).ok()).collect();
+    let roots: Vec<ChunkId> =
+        gone.flat_map(|held| &held.snapshot.items).filter_map(|i| Item::root_id(i).ok()).collect();
     let mut released = Reach::new(survey.index());
     match reach(world, repo, survey.index(), &mut released, roots).await {
         Err(e) if !e.is_damage() => Err(e),
@@ -206,12 +207,8 @@ fn orphans(plan: &Plan, stored: &Stored) -> Deleted {
 }
 
 fn result(survey: &Survey, forgotten: &BTreeSet<String>, plan: &Plan) -> PruneResult {
-    let kept: BTreeSet<String> = survey
-        .snapshots
-        .iter()
-        .map(|held| held.snapshot.id.clone())
-        .filter(|id| !forgotten.contains(id))
-        .collect();
+    let kept: BTreeSet<String> =
+        survey.snapshots.iter().map(|held| held.snapshot.id.clone()).filter(|id| !forgotten.contains(id)).collect();
     PruneResult {
         removed_snapshots: forgotten.len() as u64,
         removed_packs: plan.packs().count() as u64,

@@ -112,8 +112,7 @@ impl<W: World> Job<'_, W> {
         let mut rows = Vec::new();
         for (row, mut block) in blocks.into_iter().enumerate() {
             let random = self.world.id32();
-            let len =
-                parity::seal(&self.repo.ring, &description, row as u8, self.generation, &random, block.as_mut())?;
+            let len = parity::seal(&self.repo.ring, &description, row as u8, self.generation, &random, block.as_mut())?;
             let name = sha256(&block.as_ref()[..len]);
             self.world.put(&names::parity(&name), block, len, PutMode::Overwrite, Some(name)).await?;
             rows.push(Part { name, size: len as u64 });

@@ -91,7 +91,11 @@ pub fn plan(survey: &Survey, needed: &Reach, forgotten: &Reach, stored: &Stored,
         }
     }
     // A pack that is named and gone holds nothing; forgetting its name is all there is to do.
-    let gone = index.packs().iter().zip(&uses).filter(|(info, used)| !stored.packs.contains_key(&info.name) && used.bytes == 0);
+    let gone = index
+        .packs()
+        .iter()
+        .zip(&uses)
+        .filter(|(info, used)| !stored.packs.contains_key(&info.name) && used.bytes == 0);
     plan.dead.extend(gone.map(|(info, _)| info.name).filter(|name| !held.contains(name)));
     choose_moving(&mut plan, &mut partly, terms);
     orphans(&mut plan, survey, stored, terms);
@@ -157,9 +161,8 @@ fn choose_moving(plan: &mut Plan, partly: &mut [(Name, u64, &Use)], terms: &Term
 
 fn orphans(plan: &mut Plan, survey: &Survey, stored: &Stored, terms: &Terms) {
     let (rounds, index) = (&survey.view.rounds, survey.index());
-    let old = |modified: i64, name: &Name| {
-        rounds.orphans.contains(name) && terms.now_ms.saturating_sub(modified) > ORPHAN_MS
-    };
+    let old =
+        |modified: i64, name: &Name| rounds.orphans.contains(name) && terms.now_ms.saturating_sub(modified) > ORPHAN_MS;
     let held = survey.held_packs();
     for (name, object) in &stored.packs {
         if index.pack(name).is_some() || held.contains(name) {

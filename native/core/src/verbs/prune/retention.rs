@@ -70,14 +70,8 @@ const YEAR: usize = 4;
 impl Policy {
     /// `INVALID_ARGUMENT` for a policy that keeps nothing.
     pub fn check(&self) -> Result<()> {
-        let counts = [
-            self.keep_last,
-            self.keep_hours,
-            self.keep_days,
-            self.keep_weeks,
-            self.keep_months,
-            self.keep_years,
-        ];
+        let counts =
+            [self.keep_last, self.keep_hours, self.keep_days, self.keep_weeks, self.keep_months, self.keep_years];
         let tags = self.keep_tags.iter().any(|tags| !tags.is_empty());
         if counts.iter().flatten().any(|count| *count > 0) || tags {
             return Ok(());

@@ -56,7 +56,8 @@ impl Survey {
         }
         let mut held = Vec::new();
         for (name, snapshot, hash) in listing.objects {
-            let generation = names::parse_generational("snapshots", &format!("{name}.a"), &[".a"]).map_or(0, |g| g.generation);
+            let generation =
+                names::parse_generational("snapshots", &format!("{name}.a"), &[".a"]).map_or(0, |g| g.generation);
             let time = effective_time(rounds, &objects, &name, &snapshot);
             held.push(Held { name, generation, hash, time, snapshot });
         }
@@ -71,7 +72,12 @@ impl Survey {
     }
 
     /// What all snapshots but the forgotten ones need. `CORRUPT` where a chunk of one is named by no idx in force.
-    pub async fn needed<W: World>(&self, world: &W, repo: &Arc<Repository>, forgotten: &BTreeSet<String>) -> Result<Reach> {
+    pub async fn needed<W: World>(
+        &self,
+        world: &W,
+        repo: &Arc<Repository>,
+        forgotten: &BTreeSet<String>,
+    ) -> Result<Reach> {
         let mut needed = Reach::new(self.index());
         let kept = self.snapshots.iter().filter(|held| !forgotten.contains(&held.snapshot.id));
         let items = kept.flat_map(|held| &held.snapshot.items);
@@ -136,7 +142,9 @@ async fn read_holds<W: World>(
         if entry.generation < rounds.n {
             continue;
         }
-        let Some(stored) = optional(world.get(&object.key, None, record::max_stored(Kind::Hold)).await)? else { continue };
+        let Some(stored) = optional(world.get(&object.key, None, record::max_stored(Kind::Hold)).await)? else {
+            continue;
+        };
         let opened = record::open(&repo.ring, Kind::Hold, &object.key, stored.as_ref());
         if let Ok(hold) = opened.and_then(|body| record::json::<Hold>(&object.key, &body)) {
             holds.push(hold);
@@ -146,8 +154,10 @@ async fn read_holds<W: World>(
 }
 
 fn unreadable(name: &str, error: &Error) -> Error {
-    let message =
-        format!("{name} can't be read, so nobody can tell what it needs: {} Nothing was deleted. Run repair, then prune again.", error.message);
+    let message = format!(
+        "{name} can't be read, so nobody can tell what it needs: {} Nothing was deleted. Run repair, then prune again.",
+        error.message
+    );
     let code = if error.is_damage() { Code::Corrupt } else { error.code };
     Error::new(code, message).with("key", name)
 }
