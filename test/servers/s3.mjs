@@ -127,8 +127,9 @@ export function startRcloneS3() {
     prepare: (folder) => mkdirSync(join(folder, 'cache')),
     command: (binary, port, folder) =>
       words`${binary} serve s3 ${join(folder, 'data')} --addr ${HOST}:${port} --vfs-cache-mode writes
-        --cache-dir ${join(folder, 'cache')} --config NONE -q`,
-    env: { RCLONE_AUTH_KEY: `${credentials.accessKeyId},${credentials.secretAccessKey}` },
+        --cache-dir ${join(folder, 'cache')} --config /dev/null`,
+    // A list in CSV, of pairs that hold a comma.
+    env: { RCLONE_AUTH_KEY: `"${credentials.accessKeyId},${credentials.secretAccessKey}"` },
     ready: listens,
   };
   return new S3Server(recipe, credentials).start();
