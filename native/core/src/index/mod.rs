@@ -63,6 +63,15 @@ pub struct PackInfo {
     pub listed: bool,
 }
 
+/// An idx that is merged here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// SHA-256 of it as stored.
+    pub hash: [u8; 32],
+    /// Whether the newest checkpoint listed it.
+    pub listed: bool,
+}
+
 /// A parity group, and every object that some idx names for each of its rows.
 #[derive(Clone)]
 struct GroupRows {
@@ -79,8 +88,10 @@ pub struct Index {
     chunks: IdMap<Location>,
     more: IdMap<Vec<Location>>,
     groups: Vec<GroupRows>,
+    groups_of: IdMap<Vec<u32>>,
+    parity: BTreeSet<Name>,
     withdrawn: BTreeSet<Withdrawal>,
-    loaded: BTreeMap<String, [u8; 32]>,
+    loaded: BTreeMap<String, Loaded>,
 }
 
 impl Index {
@@ -97,7 +108,7 @@ impl Index {
         }
         idx.groups.iter().for_each(|group| self.add_group(group));
         self.withdrawn.extend(&idx.withdrawals);
-        self.loaded.insert(key.to_owned(), hash);
+        self.loaded.insert(key.to_owned(), Loaded { hash, listed });
     }
 
     fn pack_ordinal(&mut self, name: Name, salt: [u8; 32], size: u64) -> u32 {
@@ -128,17 +139,23 @@ impl Index {
     }
 
     fn add_group(&mut self, group: &Group) {
-        let same = |g: &&mut GroupRows| g.members == group.members && g.rows.len() == group.parity.len();
-        let rows = match self.groups.iter_mut().find(same) {
-            Some(known) => &mut known.rows,
-            None => {
-                let rows = vec![Vec::new(); group.parity.len()];
-                self.groups.push(GroupRows { shard_len: group.shard_len, members: group.members.clone(), rows });
-                let Some(new) = self.groups.last_mut() else { return };
-                &mut new.rows
+        self.parity.extend(group.parity.iter().filter(|part| part.size != 0).map(|part| part.name));
+        let present = |part: &&Part| part.size != 0;
+        let Some(first) = group.members.iter().find(present) else { return };
+        let known = self.groups_of.entry(first.name).or_default().iter().copied().find(|&g| {
+            let g = &self.groups[g as usize];
+            g.members == group.members && g.rows.len() == group.parity.len()
+        });
+        let number = known.unwrap_or_else(|| {
+            let number = self.groups.len() as u32;
+            let rows = vec![Vec::new(); group.parity.len()];
+            self.groups.push(GroupRows { shard_len: group.shard_len, members: group.members.clone(), rows });
+            for member in group.members.iter().filter(present) {
+                self.groups_of.entry(member.name).or_default().push(number);
             }
-        };
-        for (row, part) in rows.iter_mut().zip(&group.parity) {
+            number
+        });
+        for (row, part) in self.groups[number as usize].rows.iter_mut().zip(&group.parity) {
             if part.size != 0 && !row.contains(part) {
                 row.push(*part);
             }
@@ -160,23 +177,31 @@ impl Index {
     /// Parity groups: each row is the first object that no withdrawal names.
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
+        self.groups.iter().map(|rows| self.group(rows)).collect()
+    }
+
+    /// The parity groups that a pack is a member of.
+    #[must_use]
+    pub fn groups_of(&self, pack: &Name) -> Vec<Group> {
+        let numbers = self.groups_of.get(pack).into_iter().flatten();
+        numbers.map(|&number| self.group(&self.groups[number as usize])).collect()
+    }
+
+    fn group(&self, rows: &GroupRows) -> Group {
         let lost = |part: &Part| self.withdrawn.contains(&Withdrawal { pack: part.name, chunk: [0; 32] });
         let first =
             |row: &Vec<Part>| row.iter().find(|part| !lost(part)).copied().unwrap_or(Part { name: [0; 32], size: 0 });
-        self.groups
-            .iter()
-            .map(|g| Group {
-                shard_len: g.shard_len,
-                members: g.members.clone(),
-                parity: g.rows.iter().map(first).collect(),
-            })
-            .collect()
+        Group {
+            shard_len: rows.shard_len,
+            members: rows.members.clone(),
+            parity: rows.rows.iter().map(first).collect(),
+        }
     }
 
     /// Whether some idx names this parity object.
     #[must_use]
     pub fn names_parity(&self, name: &Name) -> bool {
-        self.groups.iter().flat_map(|g| g.rows.iter().flatten()).any(|part| part.name == *name)
+        self.parity.contains(name)
     }
 
     /// What is known to be lost.
@@ -185,16 +210,10 @@ impl Index {
         &self.withdrawn
     }
 
-    /// Idx that are merged here, with the hash of each as stored.
+    /// Idx that are merged here, by name.
     #[must_use]
-    pub fn loaded(&self) -> &BTreeMap<String, [u8; 32]> {
+    pub fn loaded(&self) -> &BTreeMap<String, Loaded> {
         &self.loaded
-    }
-
-    /// How many distinct chunks there are.
-    #[must_use]
-    pub fn chunk_count(&self) -> usize {
-        self.chunks.len()
     }
 
     /// Every place that holds a chunk: withdrawn ones last.
@@ -238,23 +257,6 @@ impl Index {
         let mut all: Vec<_> = first.chain(more).collect();
         all.sort_by_key(|(_, l)| (l.pack, l.offset));
         all
-    }
-
-    /// Chunks of one pack, by offset.
-    #[must_use]
-    pub fn entries_of(&self, pack: u32) -> Vec<Entry> {
-        self.entries()
-            .into_iter()
-            .filter(|(_, l)| l.pack == pack)
-            .map(|(id, l)| Entry {
-                id,
-                offset: l.offset,
-                length: l.length,
-                raw_len: l.raw_len,
-                kind: l.kind,
-                codec: l.codec,
-            })
-            .collect()
     }
 
     /// Distinct chunks with one place of each, in an order that is the same on every run.
