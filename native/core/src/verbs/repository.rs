@@ -61,6 +61,11 @@ impl Repository {
     /// Reads rounds, then idx: what a reader or writer starts from.
     pub async fn view<W: World>(&self, world: &W) -> Result<View> {
         let rounds = rounds::read(world, &self.ring).await?;
+        self.view_at(world, rounds).await
+    }
+
+    /// Reads idx for rounds that were read just before.
+    pub async fn view_at<W: World>(&self, world: &W, rounds: Rounds) -> Result<View> {
         let known = self.lock().index.clone();
         let (index, unreadable) = Loader { world, ring: &self.ring, rounds: &rounds }.refresh(known).await?;
         self.lock().index = index.clone();
