@@ -1,11 +1,15 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
+// The sweeps that take minutes have runs of their own (scripts/test.mjs).
+const long = process.env['PACKVAULT_LONG'] === '1';
+
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: [long ? 'test/**/*.long.test.ts' : 'test/**/*.test.ts'],
+    exclude: long ? [] : ['test/**/*.long.test.ts'],
     // A bound for what hangs, not a measure of speed: machines with few cores run several files at once.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: long ? 600_000 : 60_000,
+    hookTimeout: 120_000,
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],

@@ -157,7 +157,8 @@ export function snapshotFilter(filter: SnapshotFilter): Record<string, unknown> 
 
 /** Tags whose names and values are text. */
 export function checkTags(tags: Readonly<Record<string, string>>): Record<string, string> {
-  if (typeof tags !== 'object' || tags === null) throw invalid('tags must be an object of names and texts.');
+  if (typeof tags !== 'object' || tags === null || Array.isArray(tags))
+    throw invalid('tags must be an object of names and texts.');
   for (const [name, value] of Object.entries(tags)) {
     if (typeof value !== 'string') throw invalid(`The tag ${shown(name)} is not text.`);
     if (!isUnicode(name) || !isUnicode(value)) throw invalid(`The tag ${shown(name)} is not well-formed Unicode.`);
@@ -195,6 +196,8 @@ function isUnicode(text: string): boolean {
 export function verifyOptions(options: VerifyOptions): { level: string; sample: number | null } {
   const { level = 'standard', sample } = options;
   if (!['quick', 'standard', 'full'].includes(level)) throw invalid("level must be 'quick', 'standard' or 'full'.");
-  if (sample !== undefined && !(sample >= 0 && sample <= 1)) throw invalid('sample must be from 0 to 1.');
+  if (sample !== undefined && !(typeof sample === 'number' && sample >= 0 && sample <= 1)) {
+    throw invalid('sample must be a number from 0 to 1.');
+  }
   return { level, sample: sample ?? null };
 }

@@ -2,18 +2,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import type { PutOptions, StorageBackend } from '../core/backend.ts';
-import { bytesOf } from './expect.ts';
+import { bytesOf, turnsOfEventLoop } from './expect.ts';
 import { type Outcome, type Round, race } from './race.ts';
 
-/** A put of `bytesOf(seed, size)`. */
-export interface OrderedPut {
+/** A put of `bytesOf(seed, size)`, in the middle of which the process ends. */
+export interface LastPut {
   readonly key: string;
   readonly seed: number;
   readonly size: number;
   readonly mode: PutOptions['mode'];
+  /** How long the put has, in turns of the event loop. */
+  readonly turns: number;
 }
 
-type Order = { readonly race: Round } | { readonly put: OrderedPut };
+type Order = { readonly race: Round } | { readonly lastPut: LastPut };
 type Answer = { readonly outcomes: Outcome[] } | { readonly begun: true } | { readonly failed: string };
 
 /**
@@ -43,10 +45,11 @@ async function obey(store: StorageBackend, order: Order): Promise<void> {
     send({ outcomes: await race([store], order.race) });
     return;
   }
-  const { key, seed, size, mode } = order.put;
-  const body = bytesOf(seed, size);
-  send({ begun: true });
-  await store.put(key, body, { mode });
+  const { key, seed, size, mode, turns } = order.lastPut;
+  // An error changes nothing: what is stored by then is all or nothing too.
+  store.put(key, bytesOf(seed, size), { mode }).catch(() => undefined);
+  await turnsOfEventLoop(turns);
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** The other end: a process that runs the program `spawnable`. It takes one order at a time. */
@@ -70,31 +73,22 @@ export class StoreProcess implements AsyncDisposable {
   }
 
   async race(round: Round): Promise<Outcome[]> {
-    const answer = await this.#order({ race: round });
-    assert.ok('outcomes' in answer);
-    return answer.outcomes;
+    const answer = this.#answer();
+    this.#child.send({ race: round } satisfies Order);
+    const outcomes = await answer;
+    assert.ok('outcomes' in outcomes);
+    return outcomes.outcomes;
   }
 
-  /** Resolves when the put has begun. */
-  async begin(put: OrderedPut): Promise<void> {
-    assert.ok('begun' in (await this.#order({ put })));
-  }
-
-  /** As a power failure would, but for the disk. Resolves when the process is gone. */
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
+  /** Begins a put and kills itself, as a power failure would but for the disk. Resolves when the process is gone. */
+  async die(lastPut: LastPut): Promise<void> {
+    this.#child.send({ lastPut } satisfies Order);
     await this.#exited;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.connected) this.#child.disconnect();
     await this.#exited;
-  }
-
-  async #order(order: Order): Promise<Answer> {
-    const answer = this.#answer();
-    this.#child.send(order);
-    return answer;
   }
 
   async #answer(): Promise<Answer> {

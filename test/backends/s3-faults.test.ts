@@ -105,6 +105,23 @@ describe('a body on its way', () => {
     expect((await errorOf(store.get('a', { offset: 10, length: 100 }))).retry).toBe('safe');
   });
 
+  test('a range that is the whole object may be answered with the whole object', async () => {
+    double.add({ fault: 'ignore-range' });
+    expect(await store.get('a', { offset: 0, length: BODY.byteLength })).toEqual(BODY);
+    expect((await errorOf(store.get('a', { offset: 0, length: BODY.byteLength - 1 }))).code).toBe('RANGE_INVALID');
+    expect((await errorOf(store.get('a', { offset: 0, length: BODY.byteLength + 1 }))).code).toBe('RANGE_INVALID');
+    expect((await errorOf(store.get('a', { offset: 1 }))).code).toBe('RANGE_INVALID');
+  });
+
+  test('a part that was not asked for is no whole object', async () => {
+    const headers = { 'content-range': 'bytes 0-99/10000', etag: '"x"' };
+    for (const status of [200, 206]) {
+      const end = double.add({ fault: { status, headers, body: 'x'.repeat(100) } });
+      expect((await errorOf(store.get('a'))).code).toBe('UNAVAILABLE');
+      end();
+    }
+  });
+
   test('a range that is not the one asked for is RANGE_INVALID', async () => {
     expect((await outcomesOf('ignore-range'))['range']).toBe('RANGE_INVALID never');
     for (const range of ['bytes 11-110/10000', 'bytes 10-108/10000', 'bytes 10-109/50', 'bytes */10000', 'nonsense']) {

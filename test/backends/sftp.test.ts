@@ -13,22 +13,21 @@ if (isAvailable('sshd')) {
   process.env['PACKVAULT_TEST_SFTP'] = JSON.stringify({ port, username, privateKeyPath, hostKey });
   const login = { host: '127.0.0.1', port, user: username, privateKeyPath, hostKey, connectTimeoutMs: 1_000 };
   const other = { port: readOnly.port, hostKey: `ssh-ed25519 ${readOnly.hostKey.toString('base64')}` };
-  const at = (path = ''): string => join(path, 'répertoire 🗄');
 
   await conformance('SFTP on OpenSSH', {
     async place() {
       const folder = await mkdtemp(join(server.data, 'place '));
       return {
-        open: () => new SftpBackend({ ...login, path: at(folder) }),
-        address: at(folder),
+        open: () => new SftpBackend({ ...login, path: join(folder, 'répertoire 🗄') }),
+        address: join(folder, 'répertoire 🗄'),
         remove: async () => rm(folder, { recursive: true }),
       };
     },
     spawnable: new URL('programs/sftp.mjs', import.meta.url),
     secrets: [privateKey, 'swordfish'],
     broken: {
-      wrongCredentials: ({ address }) =>
-        new SftpBackend({ host: login.host, port, user: username, hostKey, password: 'swordfish', path: at(address) }),
+      wrongCredentials: ({ address = '' }) =>
+        new SftpBackend({ host: login.host, port, user: username, hostKey, password: 'swordfish', path: address }),
       readOnly: ({ address = '' }) =>
         new SftpBackend({ ...login, ...other, privateKeyPath: readOnly.privateKeyPath, path: address }),
       refused: ({ address = '' }) => new SftpBackend({ ...login, port: 1, path: address }),

@@ -3,14 +3,13 @@
  * all, as some servers have none.
  */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { posix } from 'node:path';
 import ssh2, { type AuthContext, type Connection, type SFTPWrapper } from 'ssh2';
 
 const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 const FOLDER = 0o040700;
 const FILE = 0o100600;
-const NOW = 1_800_000_000;
 
 export type Verb =
   | 'OPEN'
@@ -49,6 +48,10 @@ export interface SftpDoubleOptions {
   readonly offersSftp?: boolean;
 }
 
+// Takes answers that shall never arrive.
+const nothing = (): void => undefined;
+const MUTE: Reply['sftp'] = { status: nothing, handle: nothing, data: nothing, attrs: nothing, name: nothing };
+
 interface File {
   bytes: Buffer;
 }
@@ -62,7 +65,7 @@ interface Open {
 /** The answer to a request, on one session. */
 interface Reply {
   readonly id: number;
-  readonly sftp: SFTPWrapper;
+  readonly sftp: Pick<SFTPWrapper, 'status' | 'handle' | 'data' | 'attrs' | 'name'>;
 }
 
 export class SftpDouble implements AsyncDisposable {
@@ -114,6 +117,8 @@ export class SftpDouble implements AsyncDisposable {
       return;
     }
     this.#live.add(connection);
+    // Missing in its types.
+    (connection as unknown as Socket).setNoDelay(true);
     connection.on('close', () => this.#live.delete(connection));
     connection.on('error', () => undefined);
     connection.on('authentication', (context) => this.#authenticate(context));
@@ -146,7 +151,7 @@ export class SftpDouble implements AsyncDisposable {
       const fault = this.#options.fault?.(request, this);
       if (fault === 'silence') return;
       if (typeof fault === 'object') return sftp.status(id, fault.status, fault.message);
-      if (fault !== 'cut') work({ id, sftp });
+      if (fault !== 'cut') work({ id, sftp: fault === undefined ? sftp : MUTE });
       if (fault !== undefined) connection.end();
     };
     const meetOpen = (id: number, verb: Verb, handle: Buffer, work: (reply: Reply, open: Open) => void): void => {
@@ -168,7 +173,9 @@ export class SftpDouble implements AsyncDisposable {
       meetOpen(id, 'READ', handle, (to, open) => this.#read(to, open, at, length)),
     );
     sftp.on('WRITE', (id, handle, at, data) => meetOpen(id, 'WRITE', handle, (to, open) => write(to, open, at, data)));
-    sftp.on('FSTAT', (id, handle) => meetOpen(id, 'FSTAT', handle, (to, open) => this.#stat(to, open.path)));
+    sftp.on('FSTAT', (id, handle) =>
+      meetOpen(id, 'FSTAT', handle, (to, open) => to.sftp.attrs(to.id, attributesOf(open.file))),
+    );
     sftp.on('READDIR', (id, handle) => meetOpen(id, 'READDIR', handle, (to, open) => this.#readFolder(to, open)));
     sftp.on('CLOSE', (id, handle) =>
       meetOpen(id, 'CLOSE', handle, (to) => done(to, this.#handles.delete(handle.readUInt32BE(0)))),
@@ -267,5 +274,6 @@ function attributesOf(file: File | undefined): {
   mtime: number;
 } {
   const mode = file === undefined ? FOLDER : FILE;
-  return { mode, size: file?.bytes.length ?? 0, uid: 0, gid: 0, atime: NOW, mtime: NOW };
+  const now = Math.floor(Date.now() / 1_000);
+  return { mode, size: file?.bytes.length ?? 0, uid: 0, gid: 0, atime: now, mtime: now };
 }

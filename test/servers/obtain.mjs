@@ -2,7 +2,8 @@
  * `node test/servers/obtain.mjs [--long | NAME...]` gets the servers that tests run against, so that no test has to build one. Run it as
  * often as you like: what is there stays. Exits with 1 if one can't be had and CI or PACKVAULT_REQUIRE_STORES is set.
  *
- * What is built lies in `.cache/servers`, the version in its name, so that a new pin builds anew. A ready binary named by an
+ * What is built lies in `.cache/servers` (or the folder that PACKVAULT_SERVERS names), the version in its name, so that a new pin
+ * builds anew. A ready binary named by an
  * environment variable (pins.mjs) is used as it is.
  */
 import { spawnSync } from 'node:child_process';
@@ -23,7 +24,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { namesFor, pinOf, remedyFor } from './pins.mjs';
 
-const CACHE = fileURLToPath(new URL('../../.cache/servers/', import.meta.url));
+const CACHE = process.env.PACKVAULT_SERVERS ?? fileURLToPath(new URL('../../.cache/servers/', import.meta.url));
 const LOCK_POLL_MS = 500;
 
 /** Whether a missing server is a failure. */

@@ -101,6 +101,8 @@ export function startMinio() {
       MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
       MINIO_BROWSER: 'off',
       MINIO_UPDATE: 'off',
+      // Lets it encrypt what it stores, where a bucket or a request asks for that.
+      MINIO_KMS_SECRET_KEY: `test:${randomBytes(32).toString('base64')}`,
     },
     // Its `ready` says so too early: calls then fail with XMinioServerNotInitialized.
     ready: (port) => answers(`http://${HOST}:${port}/minio/health/cluster`),
@@ -127,8 +129,9 @@ export function startRcloneS3() {
     prepare: (folder) => mkdirSync(join(folder, 'cache')),
     command: (binary, port, folder) =>
       words`${binary} serve s3 ${join(folder, 'data')} --addr ${HOST}:${port} --vfs-cache-mode writes
-        --cache-dir ${join(folder, 'cache')} --config NONE -q`,
-    env: { RCLONE_AUTH_KEY: `${credentials.accessKeyId},${credentials.secretAccessKey}` },
+        --cache-dir ${join(folder, 'cache')} --config /dev/null`,
+    // A list in CSV, of pairs that hold a comma.
+    env: { RCLONE_AUTH_KEY: `"${credentials.accessKeyId},${credentials.secretAccessKey}"` },
     ready: listens,
   };
   return new S3Server(recipe, credentials).start();

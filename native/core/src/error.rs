@@ -116,6 +116,12 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         matches!(self.code, Code::Corrupt | Code::NotFound | Code::RangeInvalid)
     }
+
+    /// Whether it says that bytes are at fault and that parity can't help either.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        self.code == Code::Unrecoverable || self.is_damage()
+    }
 }
 
 impl fmt::Display for Error {

@@ -163,6 +163,11 @@ impl Clock for NodeWorld {
     fn now_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
     }
+
+    async fn sleep(&self, ms: u64) {
+        // A timer that fails has only been short.
+        let _ = self.operations.ask(Operation { length: ms as f64, ..self.operation("sleep", "") }, None).await;
+    }
 }
 
 impl Entropy for NodeWorld {

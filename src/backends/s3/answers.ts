@@ -56,15 +56,16 @@ export function notS3(call: FailedCall): Error {
 function sizeOf(answer: GetObjectCommandOutput, call: FailedCall, { range, maxBytes }: Wanted): number {
   const { ContentLength: size, ContentRange, ETag, $metadata } = answer;
   if (ETag === undefined) throw notS3(call);
-  if (range !== undefined) {
-    if ($metadata.httpStatusCode === 206) return rangeSize(ContentRange, size, call, range, maxBytes);
-    throw rangeInvalid(call.key, 'the server, or a proxy before it, ignores ranges', contextOf(range));
-  }
-  if ($metadata.httpStatusCode !== 200) throw notS3(call);
+  const isPart = $metadata.httpStatusCode === 206 || ContentRange !== undefined;
+  // Content-Range says what was sent; some servers (rclone) send it with status 200.
+  if (range !== undefined && isPart) return rangeSize(ContentRange, size, call, range, maxBytes);
+  if ($metadata.httpStatusCode !== 200 || isPart) throw notS3(call);
   // Without it, a body that ends early could not be told from a whole one.
   if (size === undefined) throw brokenAnswer(call, 'the server does not say how long the object is', 'safe', ADVICE);
-  resolveRange(call.key, size, undefined, maxBytes);
-  return size;
+  const { start, end } = resolveRange(call.key, size, range, maxBytes);
+  // Some servers answer a range that is the whole object so.
+  if (range === undefined || (start === 0 && end === size)) return size;
+  throw rangeInvalid(call.key, 'the server, or a proxy before it, ignores ranges', contextOf(range));
 }
 
 function rangeSize(

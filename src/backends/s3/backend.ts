@@ -1,6 +1,6 @@
 /** The contract, on S3. */
 import { createHash } from 'node:crypto';
-import type { ListObjectsV2CommandOutput, PutObjectCommand, PutObjectCommandInput } from '@aws-sdk/client-s3';
+import type { ListObjectsV2CommandOutput, PutObjectCommandInput } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import {
   alreadyExists,
@@ -19,7 +19,7 @@ import {
 } from '../../core/backend.ts';
 import { PackvaultError } from '../../core/errors.ts';
 import { bodyOf, infoOf, notS3, rangeHeader } from './answers.ts';
-import { connect, type Session } from './client.ts';
+import { changeHeaders, connect, type Session } from './client.ts';
 import { deleteAll } from './deletion.ts';
 import { answerOf, brokenAnswer, type FailedCall, s3Error } from './errors.ts';
 import { objectsOf } from './listing.ts';
@@ -27,6 +27,8 @@ import { MAX_OBJECT_SIZE, type ResolvedOptions, resolveOptions, type S3BackendOp
 
 /** Of a listing and of a DeleteObjects request (S3's limits). */
 const PAGE_KEYS = 1_000;
+// AWS Signature Version 4 signs it in place of the body.
+const SIGNED_HASH = 'x-amz-content-sha256';
 
 /**
  * A store in a bucket, under a prefix. The constructor does no I/O; the SDK, an optional peer dependency, is loaded by the first
@@ -232,7 +234,8 @@ export class S3Backend implements StorageBackend {
       ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
     } as PutObjectCommandInput;
     const command = new sdk.PutObjectCommand(input);
-    if (sha256 !== undefined) signWith(command, sha256);
+    // Signed with the hash that is known of its body, it is not hashed again, and the server checks it against the engine's hash.
+    if (sha256 !== undefined) changeHeaders(command, (headers) => void (headers[SIGNED_HASH] = hex(sha256)));
     const { ETag } = await client.send(command, sending(call.signal));
     // Whatever said that all is well, it was no store.
     if (ETag === undefined) throw notS3(call);
@@ -244,21 +247,6 @@ interface Upload {
   readonly sha256: Uint8Array | undefined;
 }
 
-/**
- * Signs a request with the hash that is known of its body: the server then checks the body against the engine's hash, and the body
- * is not hashed again for the signature.
- */
-function signWith(command: PutObjectCommand, sha256: Uint8Array): void {
-  const header = Buffer.from(sha256).toString('hex');
-  command.middlewareStack.add(
-    (next) => async (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = header;
-      return next(args);
-    },
-    { step: 'build' },
-  );
-}
-
 function sending(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
 }
@@ -268,5 +256,9 @@ function hash(algorithm: 'sha256' | 'md5', body: Uint8Array): Uint8Array {
 }
 
 function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+  return Buffer.from(bytes).toString('base64');
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }

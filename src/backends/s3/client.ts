@@ -62,3 +62,22 @@ function configOf(options: ResolvedOptions): Sdk.S3ClientConfig {
     },
   };
 }
+
+/** The headers of a request, before it is signed. */
+export type Headers = Record<string, string>;
+
+/** Changes the headers of one request after the SDK has made them, in the way that its versions have in common. */
+export function changeHeaders(command: Sdk.PutObjectCommand | Sdk.DeleteObjectsCommand, change: HeaderChange): void {
+  const { middlewareStack } = command as Sdk.PutObjectCommand;
+  middlewareStack.add(
+    (next) => async (args) => {
+      const request = args.request as { readonly headers: Headers; readonly body?: unknown };
+      change(request.headers, request.body);
+      return next(args);
+    },
+    { step: 'build', priority: 'low' },
+  );
+}
+
+/** Gets the body as it will be sent, too. */
+export type HeaderChange = (headers: Headers, body: unknown) => void;

@@ -1,8 +1,9 @@
 /** Removes objects, many with one request where the server can do that. */
+import { createHash } from 'node:crypto';
 import type { _Error } from '@aws-sdk/client-s3';
 import { PackvaultError } from '../../core/errors.ts';
 import { notS3 } from './answers.ts';
-import type { Session } from './client.ts';
+import { changeHeaders, type Headers, type Session } from './client.ts';
 import { answerOf, type FailedCall, s3Error } from './errors.ts';
 
 /** What to delete. */
@@ -43,21 +44,29 @@ export async function deleteAll(deletion: Deletion): Promise<void> {
 
 async function deleteBatch({ session, bucket, prefix, keys, call }: Deletion): Promise<void> {
   const { sdk, client, aws } = session;
-  const input = {
+  const command = new sdk.DeleteObjectsCommand({
     Bucket: bucket,
     Delete: { Objects: keys.map((key) => ({ Key: prefix + key })), Quiet: false },
-    // Of the checksums that this request must have, the one that every other server knows.
-    ...(!aws && { ChecksumAlgorithm: 'MD5' as const }),
-  } as ConstructorParameters<typeof sdk.DeleteObjectsCommand>[0];
-  const { Deleted, Errors = [] } = await client.send(
-    new sdk.DeleteObjectsCommand(input),
-    call.signal === undefined ? {} : { abortSignal: call.signal },
-  );
+  });
+  // Of the checksums that this request must have, the one that every other server knows.
+  if (!aws) changeHeaders(command, sendMd5);
+  const sending = call.signal === undefined ? {} : { abortSignal: call.signal };
+  const { Deleted, Errors = [] } = await client.send(command, sending);
   const kept = Errors.filter(({ Code }) => Code !== 'NoSuchKey');
   const [first] = kept;
   if (first !== undefined) throw keptError(first, kept.length, prefix, call);
   // It names every key, also those that were not there.
   if (Deleted === undefined && Errors.length === 0) throw notS3(call);
+}
+
+/** Instead of the checksum that the SDK has chosen, whatever it was. */
+function sendMd5(headers: Headers, body: unknown): void {
+  for (const name of Object.keys(headers)) {
+    if (/^x-amz-(?:sdk-)?checksum-/i.test(name)) delete headers[name];
+  }
+  headers['content-md5'] = createHash('md5')
+    .update(body as string | Uint8Array)
+    .digest('base64');
 }
 
 /** The server's word on one key of a batch, as if it had been asked for this key alone. */

@@ -8,7 +8,6 @@ interface Line {
   readonly session: Promise<Session>;
   /** Large objects that are on their way through it. */
   bulk: number;
-  isOpen: boolean;
 }
 
 // What was begun and then aborted cleans up in this time when the pool closes.
@@ -71,21 +70,22 @@ export class Pool {
     return bulk && idlest.bulk > 0 && this.#lines.length < this.#limit ? this.#add() : idlest;
   }
 
-  /** The session of this line; that of another one if this can't be opened and the other is open. */
+  /** The session of this line; if it can't be opened, that of another one. */
   async #sessionOf(line: Line): Promise<Session> {
     try {
       return await line.session;
     } catch (error) {
-      const other = this.#lines.find(({ isOpen }) => isOpen);
+      const others = this.#lines.filter((other) => other !== line).map(({ session }) => session);
+      const other = await Promise.any(others).catch(() => undefined);
       if (other === undefined) throw error;
       // The server takes no more: many allow a user only so many. Forgotten when all connections are lost.
-      this.#limit = this.#lines.length;
-      return other.session;
+      this.#limit = Math.max(this.#lines.length, 1);
+      return other;
     }
   }
 
   #add(): Line {
-    const line: Line = { session: this.#open(this.#closing.signal), bulk: 0, isOpen: false };
+    const line: Line = { session: this.#open(this.#closing.signal), bulk: 0 };
     this.#lines.push(line);
     const remove = (): void => {
       this.#lines = this.#lines.filter((other) => other !== line);
@@ -94,7 +94,6 @@ export class Pool {
     const watch = async (): Promise<void> => {
       try {
         (await line.session).onLost(remove);
-        line.isOpen = true;
       } catch {
         remove();
       }

@@ -1,12 +1,13 @@
 /** Two processes, and the sudden end of one. */
 import assert from 'node:assert/strict';
 import type { ConformanceCase, Given, Subject } from '../case.ts';
-import { assertBytes, bytesOf, keysOf, turnsOfEventLoop } from '../expect.ts';
+import { assertBytes, bytesOf, keysOf } from '../expect.ts';
 import { StoreProcess } from '../process.ts';
 import { assertOneWinner } from '../race.ts';
 import { assertWhole, whileLooking } from './whole.ts';
 
-const KILLS = 6;
+// From at once to, on a fast machine, a tenth of a second later.
+const KILLS_AFTER_TURNS = [0, 1, 8, 64, 512, 4_096, 32_768];
 
 function hasProcesses({ factory, addressed }: Given): boolean {
   return factory.spawnable !== undefined && addressed;
@@ -40,14 +41,13 @@ export const processCases: readonly ConformanceCase[] = [
     async run(subject) {
       const { store, settings } = subject;
       const body = bytesOf(1, settings.largeBytes);
-      for (let kill = 0; kill < KILLS; kill += 1) {
-        const key = `a/${kill}`;
+      for (const turns of KILLS_AFTER_TURNS) {
+        const key = `a/${turns}`;
         const killed = await start(subject);
-        await killed.begin({ key, seed: 1, size: body.byteLength, mode: 'create' });
-        const dying = turnsOfEventLoop(4 ** kill).then(async () => killed.kill());
+        const dying = killed.die({ key, seed: 1, size: body.byteLength, mode: 'create', turns });
         await whileLooking(dying, async () => assertWhole(store, key, [undefined, body]));
         await assertWhole(store, key, [undefined, body]);
-        for (const left of await keysOf(store.list(''))) assert.match(left, /^a\/\d$/, 'nothing else is left of it');
+        for (const left of await keysOf(store.list(''))) assert.match(left, /^a\/\d+$/, 'nothing else is left of it');
         await store.put(key, body, { mode: 'overwrite' });
         assertBytes(await store.get(key), body, 'the object of the second try');
       }
@@ -59,11 +59,10 @@ export const processCases: readonly ConformanceCase[] = [
     async run(subject) {
       const { store, settings } = subject;
       const [old, body] = [bytesOf(1, settings.largeBytes), bytesOf(2, Math.ceil(settings.largeBytes / 2))];
-      for (let kill = 0; kill < KILLS; kill += 1) {
+      for (const turns of KILLS_AFTER_TURNS) {
         await store.put('a', old, { mode: 'overwrite' });
         const killed = await start(subject);
-        await killed.begin({ key: 'a', seed: 2, size: body.byteLength, mode: 'overwrite' });
-        const dying = turnsOfEventLoop(4 ** kill).then(async () => killed.kill());
+        const dying = killed.die({ key: 'a', seed: 2, size: body.byteLength, mode: 'overwrite', turns });
         await whileLooking(dying, async () => assertWhole(store, 'a', [old, body]));
         await assertWhole(store, 'a', [old, body]);
       }

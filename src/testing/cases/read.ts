@@ -50,6 +50,8 @@ const wholeObjects: readonly ConformanceCase[] = [
     async run({ store, settings: { largeBytes } }) {
       await store.put('a/large', bytesOf(1, largeBytes), { mode: 'create' });
       assertBytes(await store.get('a/large'), bytesOf(1, largeBytes), 'the large object');
+      const whole = await store.get('a/large', { offset: 0, length: largeBytes });
+      assertBytes(whole, bytesOf(1, largeBytes), 'the large object, as a range');
     },
   },
   {

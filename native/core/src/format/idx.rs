@@ -82,6 +82,41 @@ impl Idx {
         16 + packs + groups + 64 * self.withdrawals.len()
     }
 
+    /// The same in parts of at most `target` raw bytes, but for a single pack that has more; none if it says nothing.
+    #[must_use]
+    pub fn split(self, target: usize) -> Vec<Self> {
+        let mut parts = vec![Self::default()];
+        let mut room = target;
+        for withdrawals in self.withdrawals.chunks((target / 64).max(1)) {
+            let part = Self { withdrawals: withdrawals.to_vec(), ..Self::default() };
+            part.add_to(&mut parts, &mut room, target);
+        }
+        for group in self.groups {
+            Self { groups: vec![group], ..Self::default() }.add_to(&mut parts, &mut room, target);
+        }
+        for pack in self.packs {
+            Self { packs: vec![pack], ..Self::default() }.add_to(&mut parts, &mut room, target);
+        }
+        parts.retain(|part| !part.is_empty());
+        parts
+    }
+
+    fn add_to(mut self, parts: &mut Vec<Self>, room: &mut usize, target: usize) {
+        let len = self.raw_len();
+        match parts.last_mut().filter(|_| len <= *room) {
+            Some(part) => {
+                part.packs.append(&mut self.packs);
+                part.groups.append(&mut self.groups);
+                part.withdrawals.append(&mut self.withdrawals);
+                *room -= len;
+            }
+            None => {
+                parts.push(self);
+                *room = target.saturating_sub(len);
+            }
+        }
+    }
+
     /// The body.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

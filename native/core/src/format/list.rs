@@ -27,6 +27,14 @@ pub struct List {
     pub entries: Vec<Ref>,
 }
 
+impl List {
+    /// Bytes of the item below it; `None` if that is more than any item has.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.entries.iter().try_fold(0_u64, |sum, e| sum.checked_add(e.size))
+    }
+}
+
 /// Whether a list ends behind its newest entry.
 #[must_use]
 pub fn ends(count: usize, newest: &ChunkId) -> bool {

@@ -1,7 +1,7 @@
 //! Finding frames without idx or table (docs/format.md §8).
 
 use super::limits;
-use super::pack::{ENTRY, Entry, FRAME_CHECK, FRAME_OVERHEAD, FrameKind, HEAD, MARKER, open_body};
+use super::pack::{ENTRY, Entry, FRAME_CHECK, FRAME_OVERHEAD, FrameKind, MARKER, open_body};
 use crate::crypto::seal::ObjectKeys;
 
 /// How many offsets are decrypted at once.
@@ -22,7 +22,8 @@ pub fn first_frame(keys: &ObjectKeys, pack: &[u8]) -> Vec<Entry> {
 fn scan(keys: &ObjectKeys, pack: &[u8], most: usize) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut plain = Vec::new();
-    let mut at = HEAD.min(pack.len());
+    // Not behind the head: where bytes at the front are lost, the first frame stands in its place.
+    let mut at = 0;
     while let Some((offset, ordinal, length)) = next_marker(keys, pack, at) {
         let body = offset + MARKER;
         let whole = MARKER + length as usize;

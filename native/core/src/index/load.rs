@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Index, Loaded};
+use super::{IdxInfo, Index, Loaded};
 use crate::crypto::ring::KeyRing;
 use crate::crypto::sha256;
 use crate::error::{Error, Result};
@@ -30,8 +30,7 @@ impl<W: World> Loader<'_, W> {
     /// Idx that can't be read are returned with the error of each: what they name is missing from the index.
     pub async fn refresh(&self, known: Arc<Index>) -> Result<(Arc<Index>, Vec<(String, Error)>)> {
         let present = self.in_force(&list_all(self.world, "index/", "").await?);
-        let rebuild = known.loaded().keys().any(|key| !present.iter().any(|p| p.name == *key))
-            || known.loaded().iter().any(|(key, info)| !self.still_counts(&present, key, &info.hash));
+        let rebuild = known.loaded().iter().any(|(key, loaded)| !self.still_counts(&present, key, loaded));
         let base = if rebuild { Arc::new(Index::default()) } else { known };
         let missing: Vec<_> = present.into_iter().filter(|p| !base.loaded().contains_key(&p.name)).collect();
         if missing.is_empty() {
@@ -65,10 +64,13 @@ impl<W: World> Loader<'_, W> {
             .collect()
     }
 
-    /// Whether what was merged before is merged with the same weight now.
-    fn still_counts(&self, present: &[Generational], key: &str, hash: &[u8; 32]) -> bool {
-        let generation = present.iter().find(|p| p.name == key).map_or(0, |p| p.generation);
-        !self.rounds.lists_idx(key) || self.rounds.idx_hash(key) == Some(*hash) || generation >= self.rounds.n
+    /// Whether what was merged before is in force with the same weight now.
+    fn still_counts(&self, present: &[Generational], key: &str, loaded: &IdxInfo) -> bool {
+        let Ok(at) = present.binary_search_by(|p| p.name.as_str().cmp(key)) else { return false };
+        let entry = &present[at];
+        let listed = self.rounds.lists_idx(key);
+        let right = entry.generation >= self.rounds.n || self.rounds.idx_hash(key) == Some(loaded.hash);
+        right && listed == loaded.listed
     }
 
     async fn read(&self, entry: &Generational) -> Result<Loaded> {

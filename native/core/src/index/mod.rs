@@ -86,6 +86,8 @@ pub struct IdxInfo {
     pub hash: [u8; 32],
     /// Its generation.
     pub generation: u64,
+    /// Whether the newest checkpoint listed it.
+    pub listed: bool,
     /// Its raw size, about.
     pub size: usize,
     /// Packs that it names.
@@ -119,6 +121,8 @@ pub struct Index {
     by_name: IdMap<u32>,
     table: Table,
     groups: Vec<GroupRows>,
+    groups_of: IdMap<Vec<u32>>,
+    parity: BTreeSet<Name>,
     withdrawn: BTreeSet<Withdrawal>,
     loaded: BTreeMap<String, IdxInfo>,
 }
@@ -140,6 +144,7 @@ impl Index {
             let info = IdxInfo {
                 hash: *hash,
                 generation: *generation,
+                listed: *listed,
                 size: idx.raw_len(),
                 packs: idx.packs.iter().map(|pack| pack.name).collect(),
                 groups: idx.groups.clone(),
@@ -160,17 +165,23 @@ impl Index {
     }
 
     fn add_group(&mut self, group: &Group) {
-        let same = |g: &&mut GroupRows| g.members == group.members && g.rows.len() == group.parity.len();
-        let rows = match self.groups.iter_mut().find(same) {
-            Some(known) => &mut known.rows,
-            None => {
-                let rows = vec![Vec::new(); group.parity.len()];
-                self.groups.push(GroupRows { shard_len: group.shard_len, members: group.members.clone(), rows });
-                let Some(new) = self.groups.last_mut() else { return };
-                &mut new.rows
+        self.parity.extend(group.parity.iter().filter(|part| part.size != 0).map(|part| part.name));
+        let present = |part: &&Part| part.size != 0;
+        let Some(first) = group.members.iter().find(present) else { return };
+        let known = self.groups_of.entry(first.name).or_default().iter().copied().find(|&g| {
+            let g = &self.groups[g as usize];
+            g.members == group.members && g.rows.len() == group.parity.len()
+        });
+        let number = known.unwrap_or_else(|| {
+            let number = self.groups.len() as u32;
+            let rows = vec![Vec::new(); group.parity.len()];
+            self.groups.push(GroupRows { shard_len: group.shard_len, members: group.members.clone(), rows });
+            for member in group.members.iter().filter(present) {
+                self.groups_of.entry(member.name).or_default().push(number);
             }
-        };
-        for (row, part) in rows.iter_mut().zip(&group.parity) {
+            number
+        });
+        for (row, part) in self.groups[number as usize].rows.iter_mut().zip(&group.parity) {
             if part.size != 0 && !row.contains(part) {
                 row.push(*part);
             }
@@ -192,23 +203,31 @@ impl Index {
     /// Parity groups: each row is the first object that no withdrawal names.
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
+        self.groups.iter().map(|rows| self.group(rows)).collect()
+    }
+
+    /// The parity groups that a pack is a member of.
+    #[must_use]
+    pub fn groups_of(&self, pack: &Name) -> Vec<Group> {
+        let numbers = self.groups_of.get(pack).into_iter().flatten();
+        numbers.map(|&number| self.group(&self.groups[number as usize])).collect()
+    }
+
+    fn group(&self, rows: &GroupRows) -> Group {
         let lost = |part: &Part| self.withdrawn.contains(&Withdrawal { pack: part.name, chunk: [0; 32] });
         let first =
             |row: &Vec<Part>| row.iter().find(|part| !lost(part)).copied().unwrap_or(Part { name: [0; 32], size: 0 });
-        self.groups
-            .iter()
-            .map(|g| Group {
-                shard_len: g.shard_len,
-                members: g.members.clone(),
-                parity: g.rows.iter().map(first).collect(),
-            })
-            .collect()
+        Group {
+            shard_len: rows.shard_len,
+            members: rows.members.clone(),
+            parity: rows.rows.iter().map(first).collect(),
+        }
     }
 
     /// Whether some idx names this parity object.
     #[must_use]
     pub fn names_parity(&self, name: &Name) -> bool {
-        self.groups.iter().flat_map(|g| g.rows.iter().flatten()).any(|part| part.name == *name)
+        self.parity.contains(name)
     }
 
     /// What is known to be lost.

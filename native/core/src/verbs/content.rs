@@ -111,8 +111,7 @@ impl<'a, W: World> Walk<'a, W> {
 
     async fn read(&self, id: &ChunkId, size: u64) -> Result<List> {
         let list = list::decode(&read_chunk(self.world, self.repo, &self.index, id).await?)?;
-        let sum = list.entries.iter().try_fold(0_u64, |sum, e| sum.checked_add(e.size));
-        if sum == Some(size) {
+        if list.size() == Some(size) {
             Ok(list)
         } else {
             Err(Error::corrupt("A list chunk covers another size than it should.").with("chunk", hex::encode(id)))

@@ -121,9 +121,9 @@ pub async fn heal_chunk<W: World>(world: &W, repo: &Arc<Repository>, index: &Ind
     for place in &places {
         let pack = &index.packs()[place.pack as usize];
         let range = (u64::from(place.offset), u64::from(place.length));
-        let healed = match heal::heal_range(world, repo, index, place.pack, range.0, range.1).await {
+        let healed = match heal::heal_range(world, repo, index, &pack.name, range.0, range.1).await {
             Ok(bytes) => bytes,
-            Err(e) if e.is_damage() || e.code == crate::error::Code::Unrecoverable => continue,
+            Err(e) if e.is_beyond() => continue,
             Err(e) => return Err(e),
         };
         out.resize(place.raw_len as usize, 0);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::Repository;
-use crate::crypto::sha256;
+use crate::crypto::{Sha256, sha256};
 use crate::erasure::group::Stripe;
 use crate::error::{Code, Error, Result};
-use crate::format::idx::{Group, Part};
+use crate::format::idx::{Group, Name, Part};
 use crate::format::parity::{self, BLOCK, BlockHash, Description, HEAD};
 use crate::format::{limits, names};
 use crate::index::Index;
@@ -20,20 +20,17 @@ pub async fn heal_range<W: World>(
     world: &W,
     repo: &Arc<Repository>,
     index: &Index,
-    pack: u32,
+    name: &Name,
     offset: u64,
     len: u64,
 ) -> Result<Vec<u8>> {
-    let info = &index.packs()[pack as usize];
-    let mut reason = no_parity(&info.name);
-    for group in index.groups() {
-        let Some(column) = group.members.iter().position(|m| m.name == info.name && m.size == info.size) else {
-            continue;
-        };
+    let mut reason = no_parity(name);
+    for group in index.groups_of(name) {
+        let Some(column) = group.members.iter().position(|m| m.name == *name) else { continue };
         let reader = GroupReader::open(world, repo, &group).await?;
         match reader.range(column, offset, len).await {
             Ok(bytes) => return Ok(bytes),
-            Err(e) if e.code == Code::Unrecoverable || e.is_damage() => reason = e,
+            Err(e) if e.is_beyond() => reason = e,
             Err(e) => return Err(e),
         }
     }
@@ -41,18 +38,27 @@ pub async fn heal_range<W: World>(
 }
 
 /// Whether a pack can be made good from parity. It does the work and forgets the result.
-pub async fn can_heal<W: World>(world: &W, repo: &Arc<Repository>, index: &Index, pack: u32) -> Result<bool> {
-    let size = index.packs()[pack as usize].size;
-    let mut at = 0;
-    while at < size {
-        let len = (size - at).min(1 << 20);
-        match heal_range(world, repo, index, pack, at, len).await {
-            Ok(_) => at += len,
-            Err(e) if e.code == Code::Unrecoverable || e.is_damage() => return Ok(false),
-            Err(e) => return Err(e),
+pub async fn can_heal<W: World>(world: &W, repo: &Arc<Repository>, index: &Index, name: &Name) -> Result<bool> {
+    const PIECE: u64 = 1 << 20;
+    for group in index.groups_of(name) {
+        let Some(column) = group.members.iter().position(|m| m.name == *name) else { continue };
+        let size = group.members[column].size;
+        let reader = GroupReader::open(world, repo, &group).await?;
+        let mut hash = Sha256::default();
+        let mut at = 0;
+        while at < size {
+            match reader.range(column, at, PIECE.min(size - at)).await {
+                Ok(bytes) => hash.update(&bytes),
+                Err(e) if e.is_beyond() => break,
+                Err(e) => return Err(e),
+            }
+            at += PIECE;
+        }
+        if at >= size && hash.finish() == *name {
+            return Ok(true);
         }
     }
-    Ok(true)
+    Ok(false)
 }
 
 fn no_parity(name: &[u8; 32]) -> Error {

@@ -24,7 +24,7 @@ use crate::world::{Source, World};
 pub const ENGINE: &str = concat!("packvault ", env!("CARGO_PKG_VERSION"));
 
 /// Stores all items of `source` as one snapshot. It resolves only when the snapshot is durable and no prune that runs beside
-/// it can have removed what it needs; when it fails, nothing is visible.
+/// it can have removed what it needs. When it fails, nothing is visible; unless it failed in the last steps: then the whole snapshot may be.
 pub async fn ingest<W: World, S: Source<W>>(
     world: &W,
     repo: &Arc<Repository>,
@@ -36,7 +36,7 @@ pub async fn ingest<W: World, S: Source<W>>(
     let view = repo.view(world).await?;
     let generation = view.rounds.r;
     world.call().set_phase("ingesting");
-    let job = Arc::new(Job::new(world, repo, &view, source, &options));
+    let job = Arc::new(Job::new(world, repo, &view, source, &options)?);
     run_workers(&job).await?;
     world.call().set_phase("committing");
     let written = job.writer.finish(Vec::new()).await?;
@@ -61,19 +61,19 @@ struct Job<W: World, S: Source<W>> {
 }
 
 impl<W: World, S: Source<W>> Job<W, S> {
-    fn new(world: &W, repo: &Arc<Repository>, view: &View, source: S, options: &IngestOptions) -> Self {
-        Self {
+    fn new(world: &W, repo: &Arc<Repository>, view: &View, source: S, options: &IngestOptions) -> Result<Self> {
+        Ok(Self {
             world: world.clone(),
             repo: repo.clone(),
             feed: Mutex::new(Feed::new(source, options.items.len(), options.sha256)),
-            writer: PackWriter::new(world, repo, view.rounds.r, world.memory()),
+            writer: PackWriter::new(world, repo, view.rounds.r, world.memory())?,
             relied: view.relied(),
             view: view.clone(),
             own: StdMutex::default(),
             assembly: StdMutex::new(Assembly::new(options.items.len())),
             new_chunks: AtomicU64::new(0),
             id: world.id16(),
-        }
+        })
     }
 
     fn assembly(&self) -> std::sync::MutexGuard<'_, Assembly> {
@@ -180,7 +180,7 @@ async fn commit<W: World>(
         let name = names::snapshot(generation, &id);
         let stored = record::seal(&repo.ring, Kind::Snapshot, &name, generation, &world.id32(), &body)?;
         put_copies(world, &name, &stored).await?;
-        if !rounds::has_newer(world, generation).await? {
+        if !rounds::has_newer(world, &repo.ring, generation).await? {
             repo.remember_snapshot(&name, Arc::new(snapshot.clone()), crate::crypto::sha256(&stored));
             return Ok(snapshot);
         }

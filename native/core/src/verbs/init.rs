@@ -61,27 +61,21 @@ fn new_config<W: World>(world: &W, id: &[u8; 16], encrypted: bool, options: &Ini
 }
 
 async fn refuse_existing<W: World>(world: &W) -> Result<()> {
-    match world.stat(names::CONFIG).await {
-        Ok(_) => return Err(exists()),
-        Err(e) if e.code == Code::NotFound => {}
-        Err(e) => return Err(e),
+    // A lone copy is what is left of a repository that lost config.json: init itself creates that first.
+    for key in [names::CONFIG, names::CONFIG_COPY] {
+        match world.stat(key).await {
+            Ok(_) => return Err(exists()),
+            Err(e) if e.code == Code::NotFound => {}
+            Err(e) => return Err(e),
+        }
     }
-    // A lone copy is what a crashed init leaves, and also what is left of a repository that lost config.json: data tells them apart.
-    let lone = match world.stat(names::CONFIG_COPY).await {
-        Ok(_) => true,
-        Err(e) if e.code == Code::NotFound => false,
-        Err(e) => return Err(e),
-    };
     let used = !world.list("snapshots/", "", 1).await?.is_empty() || !world.list("packs/", "", 1).await?.is_empty();
     if used {
         return Err(Error::new(
             Code::AlreadyExists,
-            "There are backups here, but config.json is missing: this is a damaged repository, not an empty place. Nothing was \
-             changed. Open it and run repair.",
+            "There are backups here, but config.json and its copy are missing: this is a damaged repository, not an empty place. \
+             Nothing was changed. Put back one of them from a copy of the repository.",
         ));
-    }
-    if lone {
-        world.delete(vec![names::CONFIG_COPY.to_owned()]).await?;
     }
     Ok(())
 }

@@ -8,16 +8,18 @@ use super::open::read_keys;
 use super::{KdfCost, KeyInfo, Repository};
 use crate::error::{Code, Error, Result};
 use crate::format::names;
-use crate::index::list_all;
 use crate::world::World;
 
 /// All key files. One of which no copy can be read is labelled so.
 pub async fn list<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Vec<KeyInfo>> {
     encrypted(repo)?;
     let files = read_keys(world, &repo.config).await?;
-    let damaged =
-        files.damaged.into_iter().map(|id| KeyInfo { id, label: "(damaged)".into(), created_at: String::new() });
-    let mut all: Vec<KeyInfo> = files.intact.values().map(crate::format::key::KeyFile::info).chain(damaged).collect();
+    let odd = |ids: Vec<String>, label: &'static str| {
+        ids.into_iter().map(move |id| KeyInfo { id, label: label.into(), created_at: String::new() })
+    };
+    let mut all: Vec<KeyInfo> = files.intact.values().map(crate::format::key::KeyFile::info).collect();
+    all.extend(odd(files.damaged, "(damaged)"));
+    all.extend(odd(files.newer, "(needs a newer packvault)"));
     all.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
     Ok(all)
 }
@@ -43,7 +45,7 @@ pub async fn remove<W: World>(world: &W, repo: &Arc<Repository>, id: &str) -> Re
     encrypted(repo)?;
     let mut files = read_keys(world, &repo.config).await?;
     let intact = files.intact.remove(id);
-    if intact.is_none() && !files.damaged.iter().any(|damaged| damaged == id) {
+    if intact.is_none() && !files.damaged.iter().chain(&files.newer).any(|known| known == id) {
         return Err(Error::new(Code::NotFound, format!("There is no key {id}. List them with `packvault key list`.")));
     }
     if files.intact.is_empty() {
@@ -52,9 +54,9 @@ pub async fn remove<W: World>(world: &W, repo: &Arc<Repository>, id: &str) -> Re
         ));
     }
     let name = names::key(id);
-    world.delete(names::COPIES.iter().map(|suffix| format!("{name}{suffix}")).collect()).await?;
-    // Somebody else may have removed the others at the same moment.
-    if list_all(world, "keys/", "").await?.is_empty()
+    let deleted = world.delete(names::COPIES.iter().map(|suffix| format!("{name}{suffix}")).collect()).await;
+    // Somebody else may have removed the others at the same moment. Whether the delete took effect is unknown when it failed.
+    if read_keys(world, &repo.config).await?.intact.is_empty()
         && let Some(file) = intact
     {
         put_copies(world, &name, file.bytes()).await?;
@@ -63,7 +65,7 @@ pub async fn remove<W: World>(world: &W, repo: &Arc<Repository>, id: &str) -> Re
             "All other keys were removed at the same moment; this one was put back.",
         ));
     }
-    Ok(())
+    deleted
 }
 
 fn encrypted(repo: &Repository) -> Result<()> {

@@ -8,10 +8,11 @@ use super::{Repository, View, fetch, ingest, rounds};
 use crate::codec::Encoder;
 use crate::crypto::ring::ChunkId;
 use crate::error::Result;
-use crate::format::idx::Name;
+use crate::format::idx::{Idx, Name, Part};
 use crate::format::list;
 use crate::format::pack::FrameKind;
 use crate::format::snapshot::Snapshot;
+use crate::index::{Index, Loaded};
 use crate::world::World;
 
 /// Lists own packs anew and stores again what may no longer be relied on. Returns the new generation.
@@ -23,20 +24,23 @@ pub async fn redo<W: World>(
     generation: u64,
 ) -> Result<u64> {
     let rounds = rounds::read(world, &repo.ring).await?;
-    let condemned = rounds::condemned_between(world, &repo.ring, generation + 1, rounds.r).await?;
-    written.idx.packs.retain(|pack| !condemned.contains(&pack.name));
-    let kept: BTreeSet<Name> = written.idx.packs.iter().map(|p| p.name).collect();
-    written.idx.groups.retain(|group| group.members.iter().all(|m| kept.contains(&m.name)));
-    put_idx(world, repo, rounds.r, written.idx.clone()).await?;
+    let r = rounds.r;
+    let condemned = rounds::condemned_between(world, &repo.ring, generation + 1, r).await?;
+    let before = written.idx.clone();
+    drop_condemned(&mut written.idx, &condemned);
+    put_idx(world, repo, r, written.idx.clone()).await?;
 
-    let view = repo.view(world).await?;
+    let view = repo.view_at(world, rounds).await?;
+    // Own packs are read from even where no idx in force names them any more.
+    let mut readable = Index::clone(&view.index);
+    readable.add(&[Loaded::candidate(before)]);
     let mut again =
-        Again { world, repo, view: &view, relied: view.relied(), seen: BTreeSet::new(), missing: Vec::new() };
+        Again { world, repo, view: &view, readable, relied: view.relied(), seen: BTreeSet::new(), missing: Vec::new() };
     for item in &snapshot.items {
         again.walk(item.root_id()?).await?;
     }
     let missing = std::mem::take(&mut again.missing);
-    let writer = PackWriter::new(world, repo, rounds.r, world.memory());
+    let writer = PackWriter::new(world, repo, r, world.memory())?;
     let mut encoder = Encoder::new(repo.config.compression)?;
     for (kind, id) in missing {
         let raw = again.read(&id).await?;
@@ -46,13 +50,25 @@ pub async fn redo<W: World>(
     let more = writer.finish(Vec::new()).await?;
     written.idx.packs.extend(more.idx.packs);
     written.idx.groups.extend(more.idx.groups);
-    Ok(rounds.r)
+    Ok(r)
+}
+
+/// Forgets packs that a condemn names, groups that lose a member (the round writes their parity anew), and rows that are condemned.
+fn drop_condemned(idx: &mut Idx, condemned: &BTreeSet<Name>) {
+    idx.packs.retain(|pack| !condemned.contains(&pack.name));
+    idx.groups.retain(|group| group.members.iter().all(|m| !condemned.contains(&m.name)));
+    for part in idx.groups.iter_mut().flat_map(|group| &mut group.parity) {
+        if condemned.contains(&part.name) {
+            *part = Part { name: [0; 32], size: 0 };
+        }
+    }
 }
 
 struct Again<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
     view: &'a View,
+    readable: Index,
     relied: Vec<bool>,
     seen: BTreeSet<ChunkId>,
     missing: Vec<(FrameKind, ChunkId)>,
@@ -88,7 +104,7 @@ impl<W: World> Again<'_, W> {
     }
 
     async fn read(&self, id: &ChunkId) -> Result<Vec<u8>> {
-        fetch::read_chunk(self.world, self.repo, &self.view.index, id)
+        fetch::read_chunk(self.world, self.repo, &self.readable, id)
             .await
             .map_err(|e| if e.is_damage() { ingest::gone(id) } else { e })
     }

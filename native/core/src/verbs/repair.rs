@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::fetch::rescue;
+use super::fetch::{read_chunk, rescue};
 use super::heal::{heal_range, optional};
 use super::inspect::Frames;
 use super::objects::put_small;
 use super::reindex::rebuild;
-use super::writer::{ChunkHead, PackWriter};
+use super::writer::{ChunkHead, PackWriter, put_idx};
 use super::{RepairResult, Repository, View, copies, locks, rounds, snapshots};
 use crate::codec::Encoder;
+use crate::crypto::ring::ChunkId;
 use crate::crypto::sha256;
 use crate::erasure::group::accumulate;
-use crate::error::{Code, Result};
-use crate::format::idx::{Group, Idx, Part, Withdrawal};
+use crate::error::{Code, Error, Result};
+use crate::format::idx::{Group, Idx, Name, Part, Withdrawal};
 use crate::format::pack::{Entry, FrameKind};
 use crate::format::parity::{self, Description};
+use crate::format::snapshot::Item;
 use crate::format::{limits, list, names};
+use crate::index::PackInfo;
 use crate::progress::Event;
 use crate::world::{PutMode, World};
 
@@ -28,23 +31,21 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
     let mut view = repo.view(world).await?;
     let flaws = copies::find(world, repo, &view.rounds).await?;
     (result.snapshots_restored, result.copies_restored) = copies::mend(world, &flaws).await?;
-    let rebuilt = rebuild(world, repo, &mut view).await?;
-    result.index_rebuilt = rebuilt.packs > 0;
-    result.packs_repaired = rebuilt.revived;
     loop {
+        let rebuilt = rebuild(world, repo, &mut view).await?;
+        result.index_rebuilt |= rebuilt.wrote;
+        result.packs_repaired += rebuilt.revived;
         let generation = view.rounds.r;
-        let job = Job { world, repo, view: &view };
+        let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
+        let job = Job { world, repo, view: &view, deleted };
         let damaged = job.packs(&mut result).await?;
         let mut lost = job.salvage(&damaged).await?;
         lost.extend(job.parity(&mut result).await?);
-        let wrote = !lost.is_empty();
-        if wrote {
-            let idx = Idx { withdrawals: lost, ..Idx::default() };
-            super::writer::put_idx(world, repo, generation, idx).await?;
-        }
+        put_idx(world, repo, generation, Idx { withdrawals: lost, ..Idx::default() }).await?;
         result.packs_lost.extend(damaged.iter().map(|&p| hex::encode(view.index.packs()[p as usize].name)));
         view = repo.view(world).await?;
-        if !rounds::has_newer(world, generation).await? {
+        // What was withdrawn may be had from packs that no idx names yet.
+        if damaged.is_empty() && !rounds::has_newer(world, &repo.ring, generation).await? {
             break;
         }
     }
@@ -58,6 +59,8 @@ struct Job<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
     view: &'a View,
+    /// Names that a checkpoint deleted: they are never made again.
+    deleted: BTreeSet<Name>,
 }
 
 impl<W: World> Job<'_, W> {
@@ -76,7 +79,7 @@ impl<W: World> Job<'_, W> {
             let stored = optional(self.world.get(&key, None, limits::PACK).await)?;
             let whole = stored.is_some_and(|bytes| sha256(bytes.as_ref()) == info.name);
             if !whole {
-                match self.rebuild(ordinal).await? {
+                match self.rebuild(info).await? {
                     Some(bytes) => {
                         put_small(self.world, &key, &bytes, PutMode::Overwrite).await?;
                         self.world.call().tell(Event::Healed { pack: hex::encode(info.name), bytes: info.size });
@@ -92,11 +95,13 @@ impl<W: World> Job<'_, W> {
     }
 
     /// A pack's bytes from parity, if they are what its name says.
-    async fn rebuild(&self, ordinal: u32) -> Result<Option<Vec<u8>>> {
-        let info = &self.view.index.packs()[ordinal as usize];
-        match heal_range(self.world, self.repo, &self.view.index, ordinal, 0, info.size).await {
+    async fn rebuild(&self, info: &PackInfo) -> Result<Option<Vec<u8>>> {
+        if self.deleted.contains(&info.name) {
+            return Ok(None);
+        }
+        match heal_range(self.world, self.repo, &self.view.index, &info.name, 0, info.size).await {
             Ok(bytes) => Ok((sha256(&bytes) == info.name).then_some(bytes)),
-            Err(e) if e.is_damage() || e.code == Code::Unrecoverable => Ok(None),
+            Err(e) if e.is_beyond() => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -108,7 +113,7 @@ impl<W: World> Job<'_, W> {
         }
         self.world.call().set_phase("saving what is left of damaged packs");
         let frames = Frames::new(&self.view.index);
-        let writer = PackWriter::new(self.world, self.repo, self.view.rounds.r, self.world.memory());
+        let writer = PackWriter::new(self.world, self.repo, self.view.rounds.r, self.world.memory())?;
         let mut encoder = Encoder::new(self.repo.config.compression)?;
         let mut saved = BTreeSet::new();
         for &ordinal in damaged {
@@ -159,7 +164,7 @@ impl<W: World> Job<'_, W> {
             let old = rows.iter().map(|&row| group.parity[row].name).filter(|name| *name != [0; 32]);
             withdrawn.extend(old.map(|pack| Withdrawal { pack, chunk: [0; 32] }));
             let idx = Idx { groups: vec![new], ..Idx::default() };
-            super::writer::put_idx(self.world, self.repo, self.view.rounds.r, idx).await?;
+            put_idx(self.world, self.repo, self.view.rounds.r, idx).await?;
         }
         Ok(withdrawn)
     }
@@ -168,6 +173,12 @@ impl<W: World> Job<'_, W> {
     async fn encode(&self, group: &Group, rows: &[usize]) -> Result<Option<Group>> {
         let (k, m) = (group.members.len(), group.parity.len());
         let len = group.shard_len as usize;
+        let needed = m * parity::max_object_len(len, k, m);
+        if m > 1 && needed > self.world.memory() {
+            return Err(Error::invalid(format!(
+                "A parity group needs {needed} bytes of memory to be written anew. Nothing was harmed. Raise memoryLimit."
+            )));
+        }
         let mut blocks = Vec::new();
         for _ in 0..m {
             let mut block = self.world.block(parity::max_object_len(len, k, m)).await?;
@@ -215,36 +226,47 @@ async fn damaged_snapshots<W: World>(world: &W, repo: &Arc<Repository>, view: &V
     for (id, (_, snapshot)) in &listing.good {
         let mut good = true;
         for item in &snapshot.items {
-            let mut stack = vec![item.root_id()?];
-            while let Some(list_id) = stack.pop().filter(|_| good) {
-                if !whole.insert(list_id) {
-                    continue;
-                }
-                let raw = match rescue(world, repo, &view.index, &list_id, None).await {
-                    Ok(raw) => raw,
-                    Err(e) if e.is_damage() => {
-                        good = false;
-                        whole.remove(&list_id);
-                        continue;
-                    }
-                    Err(e) => return Err(e),
-                };
-                let list = list::decode(&raw)?;
-                let held =
-                    |e: &list::Ref| view.index.locations(&e.id).iter().any(|l| !view.index.is_withdrawn(l.pack, &e.id));
-                if list.level > 0 {
-                    stack.extend(list.entries.iter().map(|e| e.id));
-                } else if !list.entries.iter().all(held) {
-                    good = false;
-                    whole.remove(&list_id);
-                }
-            }
+            good = good && item_is_whole(world, repo, view, item, &mut whole).await?;
         }
         if !good {
             out.push(id.clone());
         }
     }
     Ok(out)
+}
+
+/// `whole`: lists that are known to be.
+async fn item_is_whole<W: World>(
+    world: &W,
+    repo: &Arc<Repository>,
+    view: &View,
+    item: &Item,
+    whole: &mut BTreeSet<ChunkId>,
+) -> Result<bool> {
+    let held = |id: &ChunkId| view.index.locations(id).iter().any(|l| !view.index.is_withdrawn(l.pack, id));
+    let Ok(root) = item.root_id() else { return Ok(false) };
+    let mut stack = vec![root];
+    // A list counts as whole once all below it is.
+    let mut passed = Vec::new();
+    while let Some(id) = stack.pop() {
+        if whole.contains(&id) {
+            continue;
+        }
+        let read = read_chunk(world, repo, &view.index, &id).await;
+        let list = match read.and_then(|raw| list::decode(&raw)) {
+            Ok(list) => list,
+            Err(e) if e.is_damage() => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        if list.level > 0 {
+            stack.extend(list.entries.iter().map(|e| e.id));
+        } else if !list.entries.iter().all(|e| held(&e.id)) {
+            return Ok(false);
+        }
+        passed.push(id);
+    }
+    whole.extend(passed);
+    Ok(true)
 }
 
 /// Idx that can't be read say nothing; once every snapshot is whole without them, they go.

@@ -28,8 +28,7 @@ pub struct Repository {
 /// What was learned; all of it can be read again.
 #[derive(Default)]
 struct Known {
-    /// Round of the checkpoint under which it was read, and the index.
-    index: (u64, Arc<Index>),
+    index: Arc<Index>,
     snapshots: std::collections::BTreeMap<String, (Arc<Snapshot>, [u8; 32])>,
 }
 
@@ -62,16 +61,14 @@ impl Repository {
     /// Reads rounds, then idx: what a reader or writer starts from.
     pub async fn view<W: World>(&self, world: &W) -> Result<View> {
         let rounds = rounds::read(world, &self.ring).await?;
-        self.view_of(world, rounds).await
+        self.view_at(world, rounds).await
     }
 
-    /// The idx in force under these rounds.
-    pub async fn view_of<W: World>(&self, world: &W, rounds: Rounds) -> Result<View> {
-        let (n, known) = self.lock().index.clone();
-        // A checkpoint gives every idx another weight.
-        let known = if n == rounds.n { known } else { Arc::default() };
+    /// Reads idx for rounds that were read just before.
+    pub async fn view_at<W: World>(&self, world: &W, rounds: Rounds) -> Result<View> {
+        let known = self.lock().index.clone();
         let (index, unreadable) = Loader { world, ring: &self.ring, rounds: &rounds }.refresh(known).await?;
-        self.lock().index = (rounds.n, index.clone());
+        self.lock().index = index.clone();
         Ok(View { rounds, index, unreadable })
     }
 

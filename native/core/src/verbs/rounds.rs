@@ -10,6 +10,9 @@ use crate::format::{Kind, names, record, time};
 use crate::index::list_all;
 use crate::world::{PutMode, World};
 
+/// How often a listing may be overtaken by rounds before something else must be wrong.
+const LISTINGS: usize = 3;
+
 /// The newest rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Rounds {
@@ -17,7 +20,7 @@ pub struct Rounds {
     pub n: u64,
     /// r: newest condemn, at least N.
     pub r: u64,
-    /// Packs that condemns of N + 1 … r name.
+    /// Packs and parity objects that condemns of N + 1 … r name.
     pub condemned: BTreeSet<Name>,
     /// SHA-256 of the header of checkpoint N; zeros if there is none.
     pub hash: [u8; 32],
@@ -64,11 +67,6 @@ impl Rounds {
         self.snapshots.keys()
     }
 
-    /// Idx that checkpoint N lists.
-    pub fn listed_idx(&self) -> impl Iterator<Item = &String> {
-        self.idx.keys()
-    }
-
     /// Whether a writer may rely on a pack: an idx that names it is listed by checkpoint N or of generation r, and no condemn names the pack.
     #[must_use]
     pub fn relies_on(&self, pack: &crate::index::PackInfo) -> bool {
@@ -76,11 +74,15 @@ impl Rounds {
     }
 }
 
-/// Writer step 6: whether a round after generation r was condemned meanwhile.
-pub async fn has_newer<W: World>(world: &W, generation: u64) -> Result<bool> {
-    let after = format!("gc/{generation:016}.z");
-    let objects = list_all(world, "gc/", &after).await?;
-    Ok(objects.iter().any(|o| names::parse_gc(&o.key).is_some()))
+/// Writer step 6: whether a round after generation r was condemned meanwhile. A lone second copy is completed first; one that is
+/// damaged was never decided, and counts for nothing.
+pub async fn has_newer<W: World>(world: &W, ring: &KeyRing, generation: u64) -> Result<bool> {
+    for ((round, checkpoint), copies) in listing(world, &format!("gc/{generation:016}.z")).await? {
+        if decide(world, ring, round, checkpoint, copies).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Packs and parity objects that the condemns of rounds `from` to `to` name. `CONFLICT` if one of them was trimmed:
@@ -103,8 +105,22 @@ type Copies = BTreeMap<(u64, bool), [bool; 2]>;
 
 /// Reads the newest rounds. A lone copy of a record is completed first, where the store lets us.
 pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
-    let copies = listing(world).await?;
-    let n = newest(world, ring, &copies, true).await?;
+    // Round r begins only when checkpoint r - 1 is decided. A listing that shows otherwise was overtaken by the rounds: the next is not.
+    for _ in 0..LISTINGS {
+        let rounds = read_once(world, ring).await?;
+        if rounds.r <= rounds.n + 1 {
+            return Ok(rounds);
+        }
+    }
+    Err(Error::corrupt(
+        "A deletion round was begun and the checkpoint before it is missing, so it is not known what is in force. Nothing was changed. \
+         Put gc/ back from a copy of the repository.",
+    ))
+}
+
+async fn read_once<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
+    let copies = listing(world, "").await?;
+    let n = newest(world, ring, &copies).await?;
     let mut rounds = Rounds { n, r: n, ..Rounds::default() };
     if n > 0 {
         let record = read_record(world, ring, n, true).await?;
@@ -118,15 +134,15 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
         rounds.snapshots = hashes(&checkpoint.snapshots)?;
         rounds.idx = hashes(&checkpoint.idx)?;
     }
-    let open = copies.keys().filter(|(round, checkpoint)| !checkpoint && *round > n).map(|(round, _)| *round);
-    for round in open.collect::<Vec<_>>() {
-        if !decide(world, ring, round, false, copies[&(round, false)]).await? {
+    for (&(round, _), &found) in copies.iter().filter(|((round, checkpoint), _)| !checkpoint && *round > n) {
+        if !decide(world, ring, round, false, found).await? {
             continue;
         }
         let record = read_record(world, ring, round, false).await?;
         let name = names::condemn(round);
         let condemn: Condemn = record::json(&name, &record.rest.ok_or_else(|| unreadable(&name))?)?;
         rounds.condemned.extend(packs(&condemn.packs)?);
+        rounds.condemned.extend(packs(&condemn.parity)?);
         rounds.r = rounds.r.max(round);
     }
     Ok(rounds)
@@ -144,9 +160,9 @@ pub async fn deleted<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds) -> Re
     Ok(out)
 }
 
-async fn listing<W: World>(world: &W) -> Result<Copies> {
+async fn listing<W: World>(world: &W, after: &str) -> Result<Copies> {
     let mut copies = Copies::new();
-    for object in list_all(world, "gc/", "").await? {
+    for object in list_all(world, "gc/", after).await? {
         if let Some((round, checkpoint, suffix)) = names::parse_gc(&object.key) {
             copies.entry((round, checkpoint)).or_default()[usize::from(suffix == ".b")] = true;
         }
@@ -154,10 +170,10 @@ async fn listing<W: World>(world: &W) -> Result<Copies> {
     Ok(copies)
 }
 
-async fn newest<W: World>(world: &W, ring: &KeyRing, copies: &Copies, checkpoint: bool) -> Result<u64> {
-    let rounds: Vec<u64> = copies.keys().filter(|(_, c)| *c == checkpoint).map(|(round, _)| *round).collect();
-    for round in rounds.into_iter().rev() {
-        if decide(world, ring, round, checkpoint, copies[&(round, checkpoint)]).await? {
+/// N: the newest checkpoint that is decided.
+async fn newest<W: World>(world: &W, ring: &KeyRing, copies: &Copies) -> Result<u64> {
+    for (&(round, _), &found) in copies.iter().rev().filter(|((_, checkpoint), _)| *checkpoint) {
+        if decide(world, ring, round, true, found).await? {
             return Ok(round);
         }
     }
@@ -180,7 +196,8 @@ async fn decide<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: boo
     match super::objects::put_small(world, &format!("{name}{lack}"), stored.as_ref(), PutMode::Create).await {
         Ok(()) => Ok(true),
         Err(e) if e.code == Code::AlreadyExists => Ok(true),
-        Err(e) if matches!(e.code, Code::PermissionDenied | Code::Unsupported | Code::Unauthenticated) => Ok(copies[0]),
+        // Who can't write here reads what is decided.
+        Err(e) if matches!(e.code, Code::PermissionDenied | Code::Unsupported | Code::OutOfSpace) => Ok(copies[0]),
         Err(e) => Err(e),
     }
 }

@@ -1,6 +1,6 @@
 //! Listing and finding snapshots (docs/format.md §13, §14, §16).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -13,7 +13,7 @@ use crate::format::snapshot::Snapshot;
 use crate::format::{Kind, names, record, time};
 use crate::index::list_all;
 use crate::verbs::rounds::Rounds;
-use crate::world::{ObjectInfo, World};
+use crate::world::World;
 
 /// Requests in flight.
 const PARALLEL: usize = 8;
@@ -21,55 +21,58 @@ const PARALLEL: usize = 8;
 /// All snapshots in force, and those of which no copy can be read.
 #[derive(Default)]
 pub struct Listing {
+    /// Logical names of all that were there.
+    pub names: BTreeSet<String>,
     /// Readable ones by id: the name under which each is in force, and its content.
     pub good: BTreeMap<String, (String, Arc<Snapshot>)>,
-    /// The same, one for each object in force: name, content, and hash of the object.
-    pub objects: Vec<(String, Arc<Snapshot>, [u8; 32])>,
-    /// Logical names of the others, and why.
+    /// Logical names of the others, and why: damaged, or written by a newer packvault.
     pub broken: Vec<(String, Error)>,
 }
 
 /// Reads all snapshots in force.
 pub async fn read_all<W: World>(world: &W, repo: &Repository, rounds: &Rounds) -> Result<Listing> {
-    read_listed(world, repo, rounds, &list_all(world, "snapshots/", "").await?).await
+    read_some(world, repo, rounds, |_| true).await
 }
 
-/// Reads all snapshots in force of those that a listing shows.
-pub async fn read_listed<W: World>(
+/// Reads those snapshots in force whose id, in hex, is `wanted`.
+async fn read_some<W: World>(
     world: &W,
     repo: &Repository,
     rounds: &Rounds,
-    objects: &[ObjectInfo],
+    wanted: impl Fn(&str) -> bool,
 ) -> Result<Listing> {
-    let mut listing = Listing::default();
     let mut names: BTreeMap<String, Generational> = BTreeMap::new();
-    for object in objects {
+    for object in list_all(world, "snapshots/", "").await? {
         if let Some(entry) = names::parse_generational("snapshots", &object.key, &names::COPIES)
             && rounds.may_hold_snapshot(entry.generation, &entry.name)
+            && wanted(&hex::encode(entry.id))
         {
             names.entry(entry.name.clone()).or_insert(entry);
         }
     }
+    let mut listing = Listing { names: names.keys().cloned().collect(), ..Listing::default() };
     let entries: Vec<_> = names.into_values().collect();
     for batch in entries.chunks(PARALLEL) {
         let got = join_all(batch.iter().map(|entry| read(world, repo, rounds, entry))).await;
         for (entry, got) in batch.iter().zip(got) {
             match got {
-                Ok(Some((snapshot, hash))) => {
-                    listing.good.insert(snapshot.id.clone(), (entry.name.clone(), snapshot.clone()));
-                    listing.objects.push((entry.name.clone(), snapshot, hash));
+                Ok(Some(snapshot)) => {
+                    listing.good.insert(snapshot.id.clone(), (entry.name.clone(), snapshot));
                 }
                 Ok(None) => {}
-                Err(e) if e.is_damage() => listing.broken.push((entry.name.clone(), e)),
+                // One that only a newer packvault can read must not hide the others.
+                Err(e) if e.is_damage() || e.code == Code::FormatTooNew => listing.broken.push((entry.name.clone(), e)),
                 Err(e) => return Err(e),
             }
         }
     }
-    listing.broken.retain(|(name, _)| {
-        let id = names::parse_generational("snapshots", &format!("{name}.a"), &[".a"]).map(|g| hex::encode(g.id));
-        id.is_none_or(|id| !listing.good.contains_key(&id))
-    });
+    listing.broken.retain(|(name, _)| id_of(name).is_none_or(|id| !listing.good.contains_key(&id)));
     Ok(listing)
+}
+
+/// The id in a logical name.
+fn id_of(name: &str) -> Option<String> {
+    names::parse_generational("snapshots", &format!("{name}.a"), &[".a"]).map(|g| hex::encode(g.id))
 }
 
 /// One snapshot: either copy serves. `None` if what is there is void.
@@ -78,26 +81,49 @@ async fn read<W: World>(
     repo: &Repository,
     rounds: &Rounds,
     entry: &Generational,
-) -> Result<Option<(Arc<Snapshot>, [u8; 32])>> {
-    let in_force = |found: (Arc<Snapshot>, [u8; 32])| {
-        rounds.holds_snapshot(entry.generation, &entry.name, &found.1).then_some(found)
-    };
-    if let Some(known) = repo.known_snapshot(&entry.name) {
-        return Ok(in_force(known));
+) -> Result<Option<Arc<Snapshot>>> {
+    if let Some((snapshot, hash)) = repo.known_snapshot(&entry.name) {
+        return Ok(rounds.holds_snapshot(entry.generation, &entry.name, &hash).then_some(snapshot));
     }
-    let mut first = None;
+    let (mut first, mut void) = (None, false);
     for suffix in names::COPIES {
         match read_copy(world, repo, entry, suffix).await {
-            Ok((snapshot, hash)) => {
+            Ok((snapshot, hash)) if rounds.holds_snapshot(entry.generation, &entry.name, &hash) => {
                 let snapshot = Arc::new(snapshot);
                 repo.remember_snapshot(&entry.name, snapshot.clone(), hash);
-                return Ok(in_force((snapshot, hash)));
+                return Ok(Some(snapshot));
             }
+            Ok(_) => void = true,
             Err(e) if e.is_damage() => first = first.or(Some(e)),
             Err(e) => return Err(e),
         }
     }
-    Err(first.unwrap_or_else(|| Error::new(Code::NotFound, format!("{} is gone.", entry.name))))
+    match first {
+        Some(error) => Err(error),
+        None if void => Ok(None),
+        None => Err(Error::new(Code::NotFound, format!("{} is gone.", entry.name))),
+    }
+}
+
+/// Refuses a snapshot whose copies both open and differ: which of them is right is for a person to judge (docs/format.md §16). The
+/// snapshot was read just before, from its first copy if that opens.
+async fn check_copies<W: World>(world: &W, repo: &Repository, rounds: &Rounds, name: &str) -> Result<()> {
+    let [first, second] = names::COPIES;
+    let Some(entry) = names::parse_generational("snapshots", &format!("{name}{first}"), &[first]) else {
+        return Ok(());
+    };
+    let Some((_, known)) = repo.known_snapshot(name) else { return Ok(()) };
+    match read_copy(world, repo, &entry, second).await {
+        Ok((_, hash)) if hash != known && rounds.holds_snapshot(entry.generation, name, &hash) => {
+            Err(Error::corrupt(format!(
+                "{name} exists in two copies that differ and are both authentic. Nothing was returned. Remove the wrong one."
+            ))
+            .with("key", name))
+        }
+        Ok(_) => Ok(()),
+        Err(e) if e.is_damage() => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 async fn read_copy<W: World>(
@@ -131,27 +157,54 @@ pub async fn list<W: World>(world: &W, repo: &Repository, filter: &SnapshotFilte
 
 /// One snapshot by id, by a prefix that only one has, or the `latest`.
 pub async fn get<W: World>(world: &W, repo: &Repository, id: &str) -> Result<Snapshot> {
-    let mut all = list(world, repo, &SnapshotFilter::default()).await?;
-    if id == "latest" {
-        return all.pop().ok_or_else(|| Error::new(Code::NotFound, "There is no snapshot in this repository yet."));
-    }
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+    world.call().set_phase("reading snapshots");
+    let latest = id == "latest";
+    if !latest && (id.is_empty() || !id.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Err(Error::invalid(format!("{id:?} is not a snapshot id: give its hex digits, or latest.")));
     }
     let wanted = id.to_ascii_lowercase();
-    let mut found: Vec<Snapshot> = all.into_iter().filter(|s| s.id.starts_with(&wanted)).collect();
-    match found.len() {
-        0 => Err(Error::new(
-            Code::NotFound,
-            format!("There is no snapshot {id} here. List them with `packvault snapshots`."),
-        )),
-        1 => found.pop().ok_or_else(|| Error::new(Code::Internal, "a snapshot vanished")),
-        n => {
-            let ids: Vec<String> = found.iter().map(|s| s.id[..s.id.len().min(wanted.len() + 6)].to_owned()).collect();
-            Err(Error::invalid(format!(
-                "{id} is the start of {n} snapshot ids ({}). Give more digits.",
-                ids.join(", ")
-            )))
-        }
+    let rounds = rounds::read(world, &repo.ring).await?;
+    let listing = read_some(world, repo, &rounds, |id| latest || id.starts_with(&wanted)).await?;
+    let (name, snapshot) = if latest { newest(listing)? } else { only(listing, id)? };
+    check_copies(world, repo, &rounds, &name).await?;
+    Ok(Snapshot::clone(&snapshot))
+}
+
+/// The snapshot that was made last. One that can't be read might be that: then nobody knows.
+fn newest(listing: Listing) -> Result<(String, Arc<Snapshot>)> {
+    if let Some((name, error)) = listing.broken.into_iter().next() {
+        return Err(Error::new(
+            error.code,
+            format!(
+                "{name} can't be read, so it is not known which snapshot is the latest. Give an id. {}",
+                error.message
+            ),
+        )
+        .with("key", name));
     }
+    let age = |(_, s): &(String, Arc<Snapshot>)| (s.created_at.clone(), s.id.clone());
+    listing
+        .good
+        .into_values()
+        .max_by_key(age)
+        .ok_or_else(|| Error::new(Code::NotFound, "There is no snapshot in this repository yet."))
+}
+
+fn only(listing: Listing, given: &str) -> Result<(String, Arc<Snapshot>)> {
+    let found = listing.good.len() + listing.broken.len();
+    if found > 1 {
+        let broken = listing.broken.iter().filter_map(|(name, _)| id_of(name));
+        let short = |id: String| id.chars().take(given.len() + 6).collect::<String>();
+        let ids: Vec<String> = listing.good.into_keys().chain(broken).map(short).collect();
+        return Err(Error::invalid(format!(
+            "{given} is the start of {found} snapshot ids ({}). Give more digits.",
+            ids.join(", ")
+        )));
+    }
+    if let Some((_, error)) = listing.broken.into_iter().next() {
+        return Err(error);
+    }
+    listing.good.into_values().next().ok_or_else(|| {
+        Error::new(Code::NotFound, format!("There is no snapshot {given} here. List them with `packvault snapshots`."))
+    })
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fetch::{Opener, read_chunk};
 use super::inspect::{Findings, Frames, inspect};
-use super::{Level, Repository, VerifyOptions, VerifyResult, View, copies, heal, snapshots};
+use super::prospects::Prospects;
+use super::{Level, Repository, VerifyOptions, VerifyResult, View, copies, snapshots};
 use crate::crypto::ring::ChunkId;
 use crate::crypto::sha256;
 use crate::error::{Code, Error, Result};
 use crate::format::idx::Name;
+use crate::format::snapshot::Item;
 use crate::format::{limits, list, names, parity};
 use crate::index::list_all;
 use crate::progress::{Event, Fault};
@@ -20,7 +22,7 @@ use crate::world::World;
 pub async fn verify<W: World>(world: &W, repo: &Arc<Repository>, options: VerifyOptions) -> Result<VerifyResult> {
     world.call().set_phase("checking records");
     let view = repo.view(world).await?;
-    let checker = Checker::new(world, repo, view);
+    let checker = Checker::new(world, repo, &view);
     checker.records().await?;
     let stored = checker.listing().await?;
     checker.contents().await?;
@@ -37,13 +39,14 @@ pub async fn verify<W: World>(world: &W, repo: &Arc<Repository>, options: Verify
 struct Checker<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
-    view: View,
+    view: &'a View,
     result: Mutex<VerifyResult>,
+    prospects: Prospects<'a, W>,
 }
 
 impl<'a, W: World> Checker<'a, W> {
-    fn new(world: &'a W, repo: &'a Arc<Repository>, view: View) -> Self {
-        Self { world, repo, view, result: Mutex::default() }
+    fn new(world: &'a W, repo: &'a Arc<Repository>, view: &'a View) -> Self {
+        Self { world, repo, view, result: Mutex::default(), prospects: Prospects::new(world, repo, view) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, VerifyResult> {
@@ -103,7 +106,7 @@ impl<'a, W: World> Checker<'a, W> {
         {
             return Ok(());
         }
-        let repairable = heal::can_heal(self.world, self.repo, &self.view.index, ordinal).await?;
+        let repairable = self.prospects.of_pack(&name, chunk.as_ref()).await?;
         self.fault(Fault {
             pack: Some(hex::encode(name)),
             chunk: chunk.map(hex::encode),
@@ -132,59 +135,97 @@ impl<'a, W: World> Checker<'a, W> {
         self.world.call().set_phase("following snapshots");
         let listing = snapshots::read_all(self.world, self.repo, &self.view.rounds).await?;
         for (name, error) in &listing.broken {
-            let error = format!("{name}: no copy can be read: {}", error.message);
-            self.fault(Fault { snapshot: Some(name.clone()), error, code: "CORRUPT", ..Fault::default() });
+            self.snapshot_fault(
+                name,
+                None,
+                &format!("{name}: no copy can be read: {}", error.message),
+                error.code,
+                false,
+            );
+        }
+        for name in self.view.rounds.listed_snapshots().filter(|name| !listing.names.contains(*name)) {
+            self.snapshot_fault(
+                name,
+                None,
+                &format!("{name} is in force, and both copies are missing."),
+                Code::NotFound,
+                false,
+            );
         }
         let mut good = BTreeSet::new();
         for (id, (_, snapshot)) in &listing.good {
             for item in &snapshot.items {
-                if let Some((chunk, error)) = self.follow(item.root_id()?, &mut good).await? {
-                    self.fault(Fault {
-                        snapshot: Some(id.clone()),
-                        chunk: Some(hex::encode(chunk)),
-                        error: format!("Item {:?}: {}", item.name, error.message),
-                        code: error.code.as_str(),
-                        repairable: false,
-                        ..Fault::default()
-                    });
-                }
+                let Some((chunk, error)) = self.item(item, &mut good).await? else { continue };
+                let repairable = match &chunk {
+                    Some(chunk) if error.code != Code::Unrecoverable => self.prospects.of_chunk(chunk).await?,
+                    _ => false,
+                };
+                let message = format!("Item {:?}: {}", item.name, error.message);
+                self.snapshot_fault(id, chunk, &message, error.code, repairable);
             }
             self.state().snapshots_checked += 1;
         }
         Ok(())
     }
 
-    /// The first chunk below `root` that has no place. `good`: lists that are known to be whole.
-    async fn follow(&self, root: ChunkId, good: &mut BTreeSet<ChunkId>) -> Result<Option<(ChunkId, Error)>> {
-        let mut stack = vec![root];
-        while let Some(id) = stack.pop() {
+    fn snapshot_fault(&self, snapshot: &str, chunk: Option<ChunkId>, error: &str, code: Code, repairable: bool) {
+        self.fault(Fault {
+            snapshot: Some(snapshot.to_owned()),
+            chunk: chunk.map(hex::encode),
+            error: error.to_owned(),
+            code: code.as_str(),
+            repairable,
+            ..Fault::default()
+        });
+    }
+
+    /// The first chunk of an item that is not as it should be. `good`: lists that are known to be whole.
+    async fn item(&self, item: &Item, good: &mut BTreeSet<ChunkId>) -> Result<Option<(Option<ChunkId>, Error)>> {
+        match item.root_id() {
+            Ok(root) => Ok(self.follow(root, item.size, good).await?.map(|(chunk, error)| (Some(chunk), error))),
+            Err(error) => Ok(Some((None, error))),
+        }
+    }
+
+    async fn follow(&self, root: ChunkId, size: u64, good: &mut BTreeSet<ChunkId>) -> Result<Option<(ChunkId, Error)>> {
+        let mut stack = vec![(root, size)];
+        let mut passed = Vec::new();
+        while let Some((id, size)) = stack.pop() {
             if good.contains(&id) {
                 continue;
             }
-            let raw = match read_chunk(self.world, self.repo, &self.view.index, &id).await {
-                Ok(raw) => raw,
+            let read = read_chunk(self.world, self.repo, &self.view.index, &id).await;
+            let list = match read.and_then(|raw| list::decode(&raw)) {
+                Ok(list) => list,
                 Err(e) if e.is_damage() => return Ok(Some((id, e))),
                 Err(e) => return Err(e),
             };
-            let list = list::decode(&raw)?;
+            if list.size() != Some(size) {
+                return Ok(Some((id, Error::corrupt("a list chunk covers another size than it should."))));
+            }
             for entry in &list.entries {
                 if list.level > 0 {
-                    stack.push(entry.id);
-                } else if let Some(error) = self.lost(&entry.id) {
+                    stack.push((entry.id, entry.size));
+                } else if let Some(error) = self.lost(entry) {
                     return Ok(Some((entry.id, error)));
                 }
             }
-            good.insert(id);
+            passed.push(id);
         }
+        good.extend(passed);
         Ok(None)
     }
 
-    fn lost(&self, id: &ChunkId) -> Option<Error> {
+    fn lost(&self, entry: &list::Ref) -> Option<Error> {
+        let id = &entry.id;
         let places = self.view.index.locations(id);
         if places.is_empty() {
             return Some(Error::corrupt(
                 "no pack of the index holds a chunk of it. If an idx was lost, repair finds it again.",
             ));
+        }
+        if places.iter().any(|place| u64::from(place.raw_len) != entry.size) {
+            return Some(Error::corrupt("a chunk has another length than its list says."));
         }
         let all = places.iter().all(|place| self.view.index.is_withdrawn(place.pack, id));
         all.then(|| Error::new(Code::Unrecoverable, "a chunk is known to be lost. A backup of the same data heals it."))
@@ -250,8 +291,14 @@ impl<'a, W: World> Checker<'a, W> {
                 if stored.get(&names::parity(&part.name)) != Some(&part.size) {
                     continue;
                 }
-                let bytes = self.world.get(&names::parity(&part.name), None, limits::PACK).await;
-                let Some(bytes) = heal::optional(bytes)? else { continue };
+                let bytes = match self.world.get(&names::parity(&part.name), None, limits::PACK).await {
+                    Ok(bytes) => bytes,
+                    Err(e) if e.is_damage() => {
+                        self.parity_fault(&part.name, &e);
+                        continue;
+                    }
+                    Err(e) => return Err(e),
+                };
                 self.state().packs_checked += 1;
                 self.state().bytes_read += part.size;
                 let opened = parity::open(&self.repo.ring, bytes.as_ref());
@@ -290,12 +337,12 @@ impl<W: World> PackJob<W> {
             let next = self.todo.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(ordinal) = next else { return Ok(()) };
             let info = &self.view.index.packs()[ordinal as usize];
-            let Some(bytes) = heal::optional(self.world.get(&names::pack(&info.name), None, limits::PACK).await)?
-            else {
-                continue;
+            let findings = match self.world.get(&names::pack(&info.name), None, limits::PACK).await {
+                Ok(bytes) => inspect(&self.repo, info, self.frames.of(ordinal).iter(), bytes.as_ref(), self.full, &mut tools),
+                // Listed a moment ago, with the right size.
+                Err(e) if e.is_damage() => Findings { bad: vec![(None, e)], chunks: 0 },
+                Err(e) => return Err(e),
             };
-            let findings =
-                inspect(&self.repo, info, self.frames.of(ordinal).iter(), bytes.as_ref(), self.full, &mut tools);
             self.world.call().add_bytes(info.size);
             self.world.call().add_objects(1);
             self.found.lock().unwrap_or_else(PoisonError::into_inner).push((ordinal, info.size, findings));

@@ -9,7 +9,7 @@ use super::group::GroupEncoder;
 use super::objects::put_small;
 use crate::codec::Codec;
 use crate::crypto::ring::{ChunkId, SaltMaker};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::idx::{Group, Idx, PackEntry, Withdrawal};
 use crate::format::pack::{Entry, FrameKind, PackBuilder};
 use crate::format::{Kind, limits, names, parity, record};
@@ -35,6 +35,8 @@ pub struct PackWriter<W: World> {
     generation: u64,
     target: usize,
     capacity: usize,
+    /// Raw bytes of an idx: it has to find memory beside the packs.
+    idx_target: usize,
     slots: Vec<Mutex<Option<OpenPack<W>>>>,
     permits: Permits,
     group: Mutex<Column<W>>,
@@ -86,21 +88,28 @@ pub fn pack_capacity(pack_size: u32, max_chunk: u32) -> usize {
 }
 
 impl<W: World> PackWriter<W> {
-    /// A writer of generation r. `memory` is what its packs and parity may take.
-    #[must_use]
-    pub fn new(world: &W, repo: &Arc<Repository>, generation: u64, memory: usize) -> Self {
+    /// A writer of generation r. `memory` is what its packs and parity may take. `INVALID_ARGUMENT` if that is too little for one pack
+    /// and the parity of its group: it would wait for memory that only it could give back.
+    pub fn new(world: &W, repo: &Arc<Repository>, generation: u64, memory: usize) -> Result<Self> {
         let capacity = pack_capacity(repo.config.pack_size, repo.config.chunking.max);
         let scheme = repo.config.parity;
         let shard = scheme.map_or(0, |s| parity::max_object_len(capacity, s.data as usize, s.parity as usize));
         let reserved = shard * scheme.map_or(0, |s| s.parity as usize) + memory / 8;
-        let packs = (memory.saturating_sub(reserved) / capacity).max(1);
+        let packs = memory.saturating_sub(reserved) / capacity;
+        if packs == 0 {
+            return Err(Error::invalid(format!(
+                "{memory} bytes of memory are too little for this repository's packs and parity: {} are needed. Nothing was stored.",
+                (reserved - memory / 8 + capacity) * 8 / 7 + 1
+            )));
+        }
         let open = world.threads().min(memory / 2 / capacity).min(packs.saturating_sub(1)).max(1);
-        Self {
+        Ok(Self {
             world: world.clone(),
             repo: repo.clone(),
             generation,
             target: repo.config.pack_size as usize,
             capacity,
+            idx_target: (memory / 16).min(limits::IDX_TARGET / 2),
             slots: (0..open).map(|_| Mutex::new(None)).collect(),
             permits: Permits::new(packs),
             group: Mutex::new(Column {
@@ -109,11 +118,14 @@ impl<W: World> PackWriter<W> {
                 waiting: Vec::new(),
             }),
             done: StdMutex::default(),
-        }
+        })
     }
 
     /// Stores a chunk in one of the open packs, chosen at random, so that a store can't line up packs and streams.
     pub async fn push(&self, head: ChunkHead, payload: &[u8]) -> Result<()> {
+        if !PackBuilder::default().takes(payload.len(), self.target, self.capacity) {
+            return Err(Error::invalid("A chunk is larger than this repository's packs can hold. Nothing was stored."));
+        }
         let mut random = [0; 4];
         self.world.fill(&mut random);
         let chosen = &self.slots[u32::from_le_bytes(random) as usize % self.slots.len()];
@@ -195,7 +207,7 @@ impl<W: World> PackWriter<W> {
             done.all.groups.extend(group.iter().cloned());
             done.idx.packs.extend(packs);
             done.idx.groups.extend(group);
-            (done.idx.raw_len() > limits::IDX_TARGET / 2).then(|| std::mem::take(&mut done.idx))
+            (done.idx.raw_len() > self.idx_target).then(|| std::mem::take(&mut done.idx))
         };
         match full {
             Some(idx) => put_idx(&self.world, &self.repo, self.generation, idx).await.map(|_| ()),
@@ -234,7 +246,7 @@ fn merge<W: World>(mut packs: Vec<OpenPack<W>>, target: usize) -> Vec<OpenPack<W
     packs.sort_by_key(|p| p.builder.sealed_len());
     let mut out: Vec<OpenPack<W>> = Vec::new();
     for pack in packs {
-        let room = out.iter_mut().find(|into| into.builder.sealed_len() + pack.builder.sealed_len() <= target);
+        let room = out.iter_mut().find(|into| into.builder.takes_all(&pack.builder, target));
         let Some(into) = room else {
             out.push(pack);
             continue;
@@ -256,30 +268,13 @@ pub async fn put_idx<W: World>(
     idx: Idx,
 ) -> Result<Vec<(String, [u8; 32])>> {
     let mut put = Vec::new();
-    let mut part = Idx { withdrawals: idx.withdrawals, groups: idx.groups, packs: Vec::new() };
-    for pack in idx.packs {
-        part.packs.push(pack);
-        if part.raw_len() > limits::IDX_TARGET {
-            put.extend(put_one(world, repo, generation, std::mem::take(&mut part)).await?);
-        }
+    for part in idx.split(limits::IDX_TARGET) {
+        let name = names::idx(generation, &world.id16());
+        let stored = record::seal(&repo.ring, Kind::Idx, &name, generation, &world.id32(), &part.encode())?;
+        put_small(world, &name, &stored, PutMode::Overwrite).await?;
+        put.push((name, crate::crypto::sha256(&stored)));
     }
-    put.extend(put_one(world, repo, generation, part).await?);
     Ok(put)
-}
-
-async fn put_one<W: World>(
-    world: &W,
-    repo: &Repository,
-    generation: u64,
-    idx: Idx,
-) -> Result<Option<(String, [u8; 32])>> {
-    if idx.is_empty() {
-        return Ok(None);
-    }
-    let name = names::idx(generation, &world.id16());
-    let stored = record::seal(&repo.ring, Kind::Idx, &name, generation, &world.id32(), &idx.encode())?;
-    put_small(world, &name, &stored, PutMode::Overwrite).await?;
-    Ok(Some((name, crate::crypto::sha256(&stored))))
 }
 
 /// Counts packs that exist in memory, open or on their way to the store.

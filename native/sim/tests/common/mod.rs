@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub mod fixture;
+pub mod scenario;
 
 use std::collections::BTreeMap;
 use std::future::Future;

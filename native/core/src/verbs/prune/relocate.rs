@@ -34,7 +34,7 @@ pub async fn relocate<W: World>(
         world,
         repo,
         view,
-        writer: PackWriter::new(world, repo, view.rounds.r, world.memory()),
+        writer: PackWriter::new(world, repo, view.rounds.r, world.memory())?,
         encoder: Encoder::new(repo.config.compression)?,
         opener: Opener::default(),
     };

@@ -45,21 +45,23 @@ impl Survey {
     /// Lists snapshots, **then** idx. Refuses where one in force can't be read: nothing may be deleted on a guess.
     pub async fn take<W: World>(world: &W, repo: &Arc<Repository>, rounds: &Rounds) -> Result<Self> {
         let objects = list_all(world, "snapshots/", "").await?;
-        let listing = snapshots::read_listed(world, repo, rounds, &objects).await?;
+        let listing = snapshots::read_all(world, repo, rounds).await?;
         if let Some((name, error)) = listing.broken.first() {
             return Err(unreadable(name, error));
         }
         let holds = read_holds(world, repo, rounds, &objects).await?;
-        let view = repo.view_of(world, rounds.clone()).await?;
+        let view = repo.view_at(world, rounds.clone()).await?;
         if let Some((name, error)) = view.unreadable.first() {
             return Err(unreadable(name, error));
         }
         let mut held = Vec::new();
-        for (name, snapshot, hash) in listing.objects {
-            let generation =
-                names::parse_generational("snapshots", &format!("{name}.a"), &[".a"]).map_or(0, |g| g.generation);
-            let time = effective_time(rounds, &objects, &name, &snapshot);
-            held.push(Held { name, generation, hash, time, snapshot });
+        for name in listing.names {
+            let entry = names::parse_generational("snapshots", &format!("{name}.a"), &[".a"]);
+            let (Some(entry), Some((snapshot, hash))) = (entry, repo.known_snapshot(&name)) else { continue };
+            if rounds.holds_snapshot(entry.generation, &name, &hash) {
+                let time = effective_time(rounds, &objects, &name, &snapshot);
+                held.push(Held { name, generation: entry.generation, hash, time, snapshot });
+            }
         }
         held.sort_by(|a, b| (a.time, &a.snapshot.id, &a.name).cmp(&(b.time, &b.snapshot.id, &b.name)));
         Ok(Self { view, snapshots: held, holds })

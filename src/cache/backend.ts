@@ -1,0 +1,152 @@
+/** Objects that never change and are needed again, kept near. */
+import { createHash } from 'node:crypto';
+import type {
+  BackendCallOptions,
+  BackendCapabilities,
+  GetOptions,
+  ListOptions,
+  ObjectInfo,
+  PutOptions,
+  StorageBackend,
+} from '../core/backend.ts';
+import { PackvaultError } from '../core/errors.ts';
+import type { CacheStore } from './store.ts';
+
+/** What of a repository is kept: what is immutable, small, and read by every run. */
+const CACHEABLE = /^(?:index\/.+\.idx|snapshots\/.+\.[ab]|gc\/.+\.[ab]|keys\/.+\.[ab])$/;
+const CONFIG = 'config.json';
+const CONFIG_COPY = 'config.copy.json';
+
+const PIN = 'pin';
+
+/** What a client remembers of a repository between runs. */
+export interface Pin {
+  /** Whether it was encrypted. A repository never changes that. */
+  readonly encryption: string;
+  /** SHA-256 of config.json when both copies were seen to be the same. */
+  readonly config?: string;
+}
+
+/** Opens the place where objects of the repository with this id are kept. */
+export type OpenStore = (repository: string) => CacheStore;
+
+/**
+ * A store with a cache before it. It learns the repository's id from config.json, which is always read from the store, and keeps the
+ * objects of each id apart. The copy of config is taken as seen while config.json is what it was when both were the same. Presence is never cached: what a listing shows comes from the store, so deletion, visibility and
+ * removed keys are seen at once. Bodies are safe to keep because names are never reused (docs/format.md §2); every one is checked
+ * against its hash when it is read, and the engine authenticates it again.
+ *
+ * ROLLED_BACK if the store says that a repository which this client knows as encrypted is not, or the other way round.
+ */
+export class CacheBackend implements StorageBackend {
+  readonly #inner: StorageBackend;
+  readonly #open: OpenStore;
+  #store: CacheStore | undefined;
+  #pin: Pin | undefined;
+  #config: Uint8Array | undefined;
+  #wrote = false;
+
+  constructor(inner: StorageBackend, open: OpenStore) {
+    this.#inner = inner;
+    this.#open = open;
+  }
+
+  get location(): string {
+    return this.#inner.location;
+  }
+
+  get capabilities(): BackendCapabilities {
+    return this.#inner.capabilities;
+  }
+
+  async put(key: string, body: Uint8Array, options: PutOptions): Promise<void> {
+    await this.#inner.put(key, body, options);
+    if (key === CONFIG) await this.#meet(body);
+    else if (CACHEABLE.test(key)) await this.#keep(key, body);
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    const whole = options.offset === undefined && options.length === undefined;
+    if (key === CONFIG_COPY && whole) return this.#copyOfConfig(options);
+    const cacheable = whole && CACHEABLE.test(key);
+    const cached = cacheable ? await this.#store?.get(key) : undefined;
+    if (cached !== undefined && cached.byteLength <= (options.maxBytes ?? Infinity)) return cached;
+    const body = await this.#inner.get(key, options);
+    if (whole && key === CONFIG) await this.#meet(body);
+    else if (cacheable) await this.#keep(key, body);
+    return body;
+  }
+
+  stat(key: string, options?: BackendCallOptions): Promise<ObjectInfo> {
+    return this.#inner.stat(key, options);
+  }
+
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo> {
+    return this.#inner.list(prefix, options);
+  }
+
+  async delete(keys: readonly string[], options?: BackendCallOptions): Promise<void> {
+    await this.#store?.delete(keys.filter((key) => CACHEABLE.test(key)));
+    await this.#inner.delete(keys, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#wrote) await this.#store?.trim();
+    await this.#inner[Symbol.asyncDispose]();
+  }
+
+  async #keep(key: string, body: Uint8Array): Promise<void> {
+    this.#wrote = true;
+    await this.#store?.put(key, body);
+  }
+
+  async #copyOfConfig(options: GetOptions): Promise<Uint8Array> {
+    const known = this.#config;
+    if (known !== undefined && this.#pin?.config === hashOf(known)) return known.slice();
+    const body = await this.#inner.get(CONFIG_COPY, options);
+    if (known !== undefined && this.#pin !== undefined && Buffer.from(body).equals(known)) {
+      await this.#remember({ ...this.#pin, config: hashOf(known) });
+    }
+    return body;
+  }
+
+  async #remember(pin: Pin): Promise<void> {
+    this.#pin = pin;
+    await this.#store?.put(PIN, Buffer.from(JSON.stringify(pin)));
+  }
+
+  /** Reads who the repository is. What can't be read is left to the engine, which says why. */
+  async #meet(body: Uint8Array): Promise<void> {
+    let config: { id?: unknown; encryption?: unknown };
+    try {
+      config = JSON.parse(Buffer.from(body).toString('utf8')) as typeof config;
+    } catch {
+      return;
+    }
+    const { id, encryption } = config;
+    if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id) || typeof encryption !== 'string') return;
+    this.#store = this.#open(id);
+    this.#config = Uint8Array.from(body);
+    this.#pin = await readPin(this.#store);
+    if (this.#pin === undefined) await this.#remember({ encryption });
+    else if (this.#pin.encryption !== encryption) throw changedMode(this.location, this.#pin.encryption, encryption);
+  }
+}
+
+async function readPin(store: CacheStore): Promise<Pin | undefined> {
+  const stored = await store.get(PIN);
+  return stored === undefined ? undefined : (JSON.parse(Buffer.from(stored).toString('utf8')) as Pin);
+}
+
+function changedMode(location: string, known: string, now: string): PackvaultError {
+  return new PackvaultError({
+    code: 'ROLLED_BACK',
+    message: `${location} was opened here with encryption ${known}; its config.json now says ${now}. Somebody has replaced it. Nothing was read or written. Put the right config.json back, from config.copy.json or from a copy of the repository.`,
+    context: { known, now },
+  });
+}
+
+function hashOf(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('hex');
+}
