@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 pub mod executor;
+pub mod history;
 pub mod link;
 pub mod memory;
+pub mod oracle;
 pub mod random;
 pub mod store;
 pub mod streams;
+pub mod weather;
 pub mod world;
 
 pub use executor::Executor;
@@ -16,4 +19,5 @@ pub use memory::{Block, Memory};
 pub use random::Random;
 pub use store::{Lies, SimStore};
 pub use streams::{Collected, Items};
+pub use weather::{Rates, Weather};
 pub use world::SimWorld;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use packvault_core::error::{Code, Error, Result};
 use packvault_core::world::{ObjectInfo, PutMode};
 
-use crate::store::SimStore;
+use crate::store::{Late, SimStore};
+use crate::weather::{Blow, Weather};
 
 /// How an operation is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ struct State {
     fault: Option<Fault>,
     dead: bool,
     hooks: Vec<(usize, Hook)>,
+    weather: Option<Weather>,
 }
 
 /// One process's way to the store. Clones are the same process.
@@ -65,6 +67,7 @@ enum Fate {
     Instead(Error),
     Torn(Error),
     Lost(Error),
+    Late(u64),
 }
 
 impl Fate {
@@ -80,6 +83,7 @@ impl Fate {
         match self {
             Self::Well => work(),
             Self::Instead(error) | Self::Torn(error) => Err(error),
+            Self::Late(_) => Err(timed_out()),
             Self::Lost(error) => work().and(Err(error.clone())).map_err(|_| error),
         }
     }
@@ -101,6 +105,32 @@ impl Link {
         *self.lock() = State { fault, ..State::default() };
     }
 
+    /// From now on operations go wrong as the weather has it. A dead process lives again.
+    pub fn expose(&self, weather: Weather) {
+        *self.lock() = State { weather: Some(weather), ..State::default() };
+    }
+
+    /// For how many turns the process stands still now.
+    pub(crate) fn pause(&self) -> usize {
+        let pause = self.lock().weather.as_mut().map_or(0, Weather::pause);
+        if pause > 0 {
+            self.store.leap(pause as i64 * 3_600_000);
+        }
+        pause
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.process
+    }
+
+    /// Whether the process has died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.lock().dead
+    }
+
     /// Lets `happen` take place just before operation number `at`, after [`Self::arm`].
     pub fn before(&self, at: usize, happen: impl FnOnce(&SimStore) + Send + 'static) {
         self.lock().hooks.push((at, Box::new(happen)));
@@ -119,6 +149,7 @@ impl Link {
     }
 
     fn begin(&self, what: &str, mutates: bool) -> Result<Fate> {
+        self.store.tick();
         self.store.note(format!("{} {what}", self.process));
         let (due, fate) = {
             let mut state = self.lock();
@@ -136,7 +167,15 @@ impl Link {
                 Some(Fault::Fail { at, when, code }) if at == operation => {
                     Fate::of(when, Error::new(code, "the simulated store fails"))
                 }
-                _ => Fate::Well,
+                _ => match state.weather.as_mut().and_then(|weather| weather.blow(mutates)) {
+                    None => Fate::Well,
+                    Some(Blow::Crash(when)) => {
+                        state.dead = true;
+                        Fate::of(when, dead())
+                    }
+                    Some(Blow::Fail(when, code)) => Fate::of(when, Error::new(code, "the simulated store fails")),
+                    Some(Blow::Late(operations)) => Fate::Late(operations),
+                },
             };
             let (due, later) = std::mem::take(&mut state.hooks).into_iter().partition(|(at, _)| *at <= operation);
             state.hooks = later;
@@ -148,9 +187,12 @@ impl Link {
         Ok(fate)
     }
 
-    pub(crate) fn put(&self, key: &str, body: &[u8], mode: PutMode, now: i64) -> Result<()> {
+    pub(crate) fn put(&self, key: &str, body: &[u8], mode: PutMode) -> Result<()> {
         let fate = self.begin(&format!("put {key} {}", body.len()), true)?;
-        fate.apply(|| self.store.put(key, body, mode, now))
+        if let Fate::Late(operations) = fate {
+            self.store.later(operations, Late::Put(key.to_owned(), body.to_vec(), mode));
+        }
+        fate.apply(|| self.store.put(key, body, mode))
     }
 
     pub(crate) fn get(&self, key: &str, range: Option<(u64, u64)>, max: u64) -> Result<Vec<u8>> {
@@ -169,6 +211,9 @@ impl Link {
 
     pub(crate) fn delete(&self, keys: &[String]) -> Result<()> {
         let fate = self.begin(&format!("delete {keys:?}"), true)?;
+        if let Fate::Late(operations) = fate {
+            self.store.later(operations, Late::Delete(keys.to_vec()));
+        }
         let torn = matches!(fate, Fate::Torn(_));
         if torn {
             self.store.delete(&keys[..keys.len() / 2]);
@@ -178,6 +223,10 @@ impl Link {
             Ok(())
         })
     }
+}
+
+fn timed_out() -> Error {
+    Error::new(Code::Unavailable, "the simulated store has not answered")
 }
 
 fn dead() -> Error {

@@ -19,12 +19,25 @@ pub struct Lies {
     pub hidden: Option<String>,
 }
 
+/// When simulations begin, milliseconds since 1970.
+pub const START_MS: i64 = 1_795_500_000_000;
+
+/// A mutation that is under way for long.
+#[derive(Clone, Debug)]
+pub(crate) enum Late {
+    Put(String, Vec<u8>, PutMode),
+    Delete(Vec<String>),
+}
+
 #[derive(Default)]
 struct Objects {
     map: BTreeMap<String, (Vec<u8>, i64)>,
     trace: Vec<String>,
     lies: Lies,
     failing: Option<(String, Code)>,
+    operations: u64,
+    late: Vec<(u64, Late)>,
+    leap_ms: i64,
 }
 
 /// A store that several processes share. Puts are whole or absent, as the contract says.
@@ -46,6 +59,45 @@ impl SimStore {
         self.lock().trace.push(what);
     }
 
+    /// Counts an operation of whatever process, and lets what is due take effect.
+    pub(crate) fn tick(&self) {
+        let due = {
+            let mut objects = self.lock();
+            objects.operations += 1;
+            let now = objects.operations;
+            let (due, later): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut objects.late).into_iter().partition(|(at, _)| *at <= now);
+            objects.late = later;
+            due
+        };
+        due.into_iter().for_each(|(_, late)| self.take_effect(late));
+    }
+
+    fn take_effect(&self, late: Late) {
+        match late {
+            Late::Put(key, body, mode) => drop(self.put(&key, &body, mode)),
+            Late::Delete(keys) => self.delete(&keys),
+        }
+    }
+
+    /// Lets a mutation take effect after so many operations of all processes.
+    pub(crate) fn later(&self, operations: u64, late: Late) {
+        let mut objects = self.lock();
+        let at = objects.operations + operations;
+        objects.late.push((at, late));
+    }
+
+    /// Everything that is under way takes effect now.
+    pub fn settle(&self) {
+        let late = std::mem::take(&mut self.lock().late);
+        late.into_iter().for_each(|(_, late)| self.take_effect(late));
+    }
+
+    /// The store's own clock goes on by this much.
+    pub fn leap(&self, ms: i64) {
+        self.lock().leap_ms += ms;
+    }
+
     /// All objects.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
@@ -54,7 +106,9 @@ impl SimStore {
 
     /// Replaces all objects.
     pub fn load(&self, objects: &BTreeMap<String, Vec<u8>>) {
-        self.lock().map = objects.iter().map(|(k, v)| (k.clone(), (v.clone(), 0))).collect();
+        let mut own = self.lock();
+        let now = own.now();
+        own.map = objects.iter().map(|(k, v)| (k.clone(), (v.clone(), now))).collect();
     }
 
     /// Stores an object behind the engine's back.
@@ -92,8 +146,9 @@ impl SimStore {
         self.lock().failing = failing.map(|(prefix, code)| (prefix.to_owned(), code));
     }
 
-    pub(crate) fn put(&self, key: &str, body: &[u8], mode: PutMode, now: i64) -> Result<()> {
+    pub(crate) fn put(&self, key: &str, body: &[u8], mode: PutMode) -> Result<()> {
         let mut objects = self.lock();
+        let now = objects.now();
         if mode == PutMode::Create && objects.map.contains_key(key) && !objects.lies.broken_create {
             return Err(Error::new(Code::AlreadyExists, format!("{key} exists")));
         }
@@ -145,6 +200,11 @@ impl SimStore {
 }
 
 impl Objects {
+    /// By the store's clock: a second an operation.
+    fn now(&self) -> i64 {
+        START_MS + self.leap_ms + self.operations as i64 * 1000
+    }
+
     fn answer(&self, key: &str) -> Result<()> {
         match &self.failing {
             Some((prefix, code)) if key.starts_with(prefix) => Err(Error::new(*code, "the simulated store fails")),

@@ -11,7 +11,7 @@ use packvault_core::progress::Call;
 use packvault_core::world::{Clock, Compute, Entropy, ObjectInfo, PutMode, Store, Task, World};
 
 use crate::memory::{Block, Memory};
-use crate::store::SimStore;
+use crate::store::{START_MS, SimStore};
 use crate::{Executor, Link, Random};
 
 /// One process of a simulation. Clones are the same process.
@@ -49,7 +49,7 @@ impl SimWorld {
             store: store.clone(),
             link: Link::new(store, number),
             executor,
-            clock: Arc::new(AtomicI64::new(1_795_500_000_000)),
+            clock: Arc::new(AtomicI64::new(START_MS)),
             threads: 2,
             limit: 64 << 20,
             blocks: Memory::default(),
@@ -83,7 +83,7 @@ impl SimWorld {
 
     /// Lets others go first, now and then.
     async fn turn(&self) {
-        let mut turns = self.below(3);
+        let mut turns = self.below(3) + self.link.pause();
         std::future::poll_fn(|context| {
             if turns == 0 {
                 return Poll::Ready(());
@@ -111,7 +111,7 @@ impl Store for SimWorld {
         self.turn().await;
         let bytes = &body.as_ref()[..len];
         assert!(sha256.is_none_or(|hash| hash == packvault_core::crypto::sha256(bytes)), "{key}: wrong hash given");
-        let done = self.link.put(key, bytes, mode, self.now_ms());
+        let done = self.link.put(key, bytes, mode);
         // The answer takes its time, too, and the block is held meanwhile.
         self.turn().await;
         done

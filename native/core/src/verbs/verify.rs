@@ -338,7 +338,9 @@ impl<W: World> PackJob<W> {
             let Some(ordinal) = next else { return Ok(()) };
             let info = &self.view.index.packs()[ordinal as usize];
             let findings = match self.world.get(&names::pack(&info.name), None, limits::PACK).await {
-                Ok(bytes) => inspect(&self.repo, info, self.frames.of(ordinal).iter(), bytes.as_ref(), self.full, &mut tools),
+                Ok(bytes) => {
+                    inspect(&self.repo, info, self.frames.of(ordinal).iter(), bytes.as_ref(), self.full, &mut tools)
+                }
                 // Listed a moment ago, with the right size.
                 Err(e) if e.is_damage() => Findings { bad: vec![(None, e)], chunks: 0 },
                 Err(e) => return Err(e),
