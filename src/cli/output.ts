@@ -40,7 +40,7 @@ export class Output {
   warn(record: object, text: string): void {
     this.clear();
     this.record('warning', { ...record, message: text });
-    process.stderr.write(`packvault: ${printable(text)}\n`);
+    this.#tell(`packvault: ${printable(text)}`);
   }
 
   /** What is being done now, for people who wait. */
@@ -70,11 +70,16 @@ export class Output {
     const message = error instanceof Error ? error.message : String(error);
     const { code = 'FAILED' } = error as { code?: unknown };
     this.record('error', { code: String(code), message, exitCode: exitCode(error) });
-    process.stderr.write(`packvault: ${printable(message, '\n')}\n`);
+    this.#tell(`packvault: ${printable(message, '\n')}`);
     // Elsewhere the message says it all.
     const { cause } = error as { cause?: unknown };
     if ((code === 'UNAVAILABLE' || code === 'INTERNAL') && cause instanceof Error && !message.includes(cause.message)) {
-      process.stderr.write(`  cause: ${printable(cause.message)}\n`);
+      this.#tell(`  cause: ${printable(cause.message)}`);
     }
+  }
+
+  /** For people, beside records; where records have taken standard error, they say the same. */
+  #tell(text: string): void {
+    if (!this.json || this.#results !== process.stderr) process.stderr.write(`${text}\n`);
   }
 }

@@ -76,8 +76,9 @@ async function ask(prompt: string, variable: Variable, signal: AbortSignal): Pro
     );
   }
   const terminal = new ReadStream(openSync(process.platform === 'win32' ? '\\\\.\\CON' : '/dev/tty', 'r'));
-  process.stderr.write(prompt);
+  // Before the prompt: who answers at once must not see it either.
   terminal.setRawMode(true);
+  process.stderr.write(prompt);
   try {
     return await typedLine(addAbortSignal(signal, terminal.setEncoding('utf8')));
   } finally {

@@ -72,9 +72,9 @@ export function fields(rows: readonly (readonly [string, string])[]): string {
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 }
 
-/** How wide results may be: as wide as the terminal, or without bound where no terminal shows them. */
+/** How wide results may be: as wide as the terminal, or without bound where no terminal tells. */
 export function columns(): number {
-  return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  return process.stdout.isTTY ? process.stdout.columns || Number.POSITIVE_INFINITY : Number.POSITIVE_INFINITY;
 }
 
 const RATE_AFTER_S = 1;
@@ -101,7 +101,7 @@ export class ProgressLine {
     const seconds = (Date.now() - this.#since) / 1000;
     const rate = seconds < RATE_AFTER_S ? 0 : (progress.bytesDone - this.#from) / seconds;
     this.#shown = true;
-    process.stderr.write(`\r\u001b[K${fit(progressText(progress, rate), process.stderr.columns - 1)}`);
+    process.stderr.write(`\r\u001b[K${fit(progressText(progress, rate), (process.stderr.columns || 80) - 1)}`);
   }
 
   clear(): void {

@@ -4,6 +4,7 @@ import { PackvaultError } from './errors.ts';
 import { BlockPool, Budget, type Needs, type Purpose } from './memory.ts';
 import { decodeError, type Engine, loadAddon, type Operation } from './native.ts';
 import { perform } from './operations.ts';
+import { onAbort } from './signals.ts';
 import { Slots } from './slots.ts';
 import type { ItemReader } from './streams.ts';
 
@@ -101,14 +102,13 @@ export class Bridge {
     if (this.#closed || this.#engine === undefined) throw closed();
     const id = this.#next++;
     const abort = new AbortController();
-    const follow = (): void => abort.abort(request.signal?.reason);
-    request.signal?.addEventListener('abort', follow, { once: true });
+    const unfollow = onAbort(request.signal, () => abort.abort(request.signal?.reason));
     const done = this.#run<T>(this.#engine, id, request, abort.signal);
     this.#running.set(id, { abort, done });
     try {
       return await done;
     } finally {
-      request.signal?.removeEventListener('abort', follow);
+      unfollow();
       this.#running.delete(id);
     }
   }
@@ -138,12 +138,12 @@ export class Bridge {
   async #admitted<T>(engine: Engine, id: number, call: Call, memory: number): Promise<T> {
     const { request, signal } = call;
     this.#calls.set(id, call);
-    const onAbort = (): void => {
+    const callOff = (): void => {
       engine.abort(id);
       // Now and not when the engine says so: its threads may be at work for a while.
       for (const controller of call.operations.values()) controller.abort(signal.reason);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', callOff, { once: true });
     const timer = sampling(engine, id, request);
     let whole = false;
     try {
@@ -156,7 +156,7 @@ export class Bridge {
       throw decodeError(error, (operation) => call.errors.get(operation));
     } finally {
       clearInterval(timer);
-      signal.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', callOff);
       // What an ended call still has under way is of no use to anybody. The answers are waited for.
       for (const controller of call.operations.values()) controller.abort(ended());
       await Promise.allSettled(call.pending);

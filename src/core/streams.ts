@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { isUint8Array } from 'node:util/types';
 import { PackvaultError } from './errors.ts';
+import { onAbort } from './signals.ts';
 import { FileReader, isFileHandle } from './sources/file.ts';
 import type { ByteSource } from './types.ts';
 
@@ -142,7 +143,7 @@ export type Accept = (bytes: Uint8Array, signal: AbortSignal) => Promise<void>;
 export class RestoreStream extends Readable {
   readonly #run: (accept: Accept, signal: AbortSignal) => Promise<unknown>;
   readonly #stop = new AbortController();
-  readonly #signal: AbortSignal | undefined;
+  readonly #unfollow: () => void;
   #state: 'waiting' | 'running' | 'ended' = 'waiting';
   #whenEnded: (() => void) | undefined;
   #more: (() => void) | undefined;
@@ -151,13 +152,8 @@ export class RestoreStream extends Readable {
   constructor(run: (accept: Accept, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal | undefined) {
     super({ highWaterMark: 4 << 20 });
     this.#run = run;
-    this.#signal = signal;
-    signal?.addEventListener('abort', this.#aborted, { once: true });
+    this.#unfollow = onAbort(signal, () => this.destroy(signal?.reason as Error));
   }
-
-  readonly #aborted = (): void => {
-    this.destroy(this.#signal?.reason as Error);
-  };
 
   readonly #accept: Accept = (bytes, signal) => {
     if (signal.aborted || this.destroyed || this.push(Buffer.from(bytes))) return Promise.resolve();
@@ -186,7 +182,7 @@ export class RestoreStream extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#signal?.removeEventListener('abort', this.#aborted);
+    this.#unfollow();
     this.#stop.abort(new PackvaultError({ code: 'CLOSED', message: 'The reader stopped.' }));
     this.#more?.();
     if (this.#state === 'running') this.#whenEnded = () => callback(error);

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { S3Client } from '@aws-sdk/client-s3';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { S3BackendOptions } from '../../src/backends/s3/index.ts';
 import type { S3Fault } from '../doubles/s3.ts';
 import type { S3Verb } from '../doubles/s3-answers.ts';
 import { BODY, double, errorOf, keysOf, open, store } from './s3-on-double.ts';
@@ -64,6 +66,8 @@ describe('create', () => {
     double.add({ fault: 'lost-answer', times: 1 });
     const error = await errorOf(own.put('a', BODY, { mode: 'create' }));
     expect(double.counts).toEqual({ put: 2 });
+    // Its endpoint is another's than Amazon's.
+    expect(double.requests[0]?.headers).toHaveProperty('content-md5');
     expect([error.code, error.retry]).toEqual(['UNAVAILABLE', 'safe']);
     expect((await errorOf(own.put('a', BODY, { mode: 'create' }))).code).toBe('ALREADY_EXISTS');
     await own[Symbol.asyncDispose]();
@@ -101,11 +105,46 @@ describe('create', () => {
   });
 });
 
+async function headersOf(options: Partial<S3BackendOptions>, known?: Uint8Array): Promise<unknown[]> {
+  double.forget();
+  await open(options).put('a', BODY, { mode: 'overwrite', sha256: known });
+  const { headers = {} } = double.requests[0] ?? {};
+  expect(Object.keys(headers).filter((name) => /crc|trailer|^expect$|transfer/.test(name))).toEqual([]);
+  expect(headers['content-length']).toBe(String(BODY.byteLength));
+  return [headers['content-md5'], headers['x-amz-checksum-sha256'], headers['x-amz-content-sha256']];
+}
+
+describe('what the server checks a body against', () => {
+  const sha256 = createHash('sha256').update(BODY).digest();
+  test('is MD5 and the signed hash on other servers than Amazon’s, SHA-256 there or where it is asked for', async () => {
+    const md5 = createHash('md5').update(BODY).digest('base64');
+    expect(await headersOf({})).toEqual([md5, undefined, sha256.toString('hex')]);
+    expect(await headersOf({}, sha256)).toEqual([md5, undefined, sha256.toString('hex')]);
+    const expected = [undefined, sha256.toString('base64'), sha256.toString('hex')];
+    expect(await headersOf({ uploadCheck: 'sha256' })).toEqual(expected);
+    expect(await headersOf({ uploadCheck: 'sha256' }, sha256)).toEqual(expected);
+  });
+
+  test('is the hash that the caller knows: of another body it is refused, and nothing is stored', async () => {
+    for (const uploadCheck of ['md5', 'sha256'] as const) {
+      const error = await errorOf(open({ uploadCheck }).put('a', BODY, { mode: 'create', sha256: new Uint8Array(32) }));
+      expect([error.code, error.retry]).toEqual(['UNAVAILABLE', 'safe']);
+    }
+    expect(await keysOf(store)).toEqual([]);
+  });
+
+  test('is MD5 alone for a batch of deletes', async () => {
+    await store.delete(['a', 'b']);
+    const { headers = {} } = double.requests[0] ?? {};
+    expect(Object.keys(headers).filter((name) => /md5|checksum/.test(name))).toEqual(['content-md5']);
+  });
+});
+
 describe('get', () => {
   beforeEach(async () => store.put('a', BODY, { mode: 'create' }));
 
   test('what is refused is not read and holds no connection', async () => {
-    const narrow = open({ maxSockets: 2 });
+    const narrow = open({ maxSockets: 2, connectTimeoutMs: 1_000, idleTimeoutMs: 60_000 });
     for (let round = 0; round < 5; round += 1) {
       expect((await errorOf(narrow.get('a', { maxBytes: 9_999 }))).code).toBe('RANGE_INVALID');
       expect((await errorOf(narrow.get('a', { offset: 9_999, length: 2 }))).code).toBe('RANGE_INVALID');

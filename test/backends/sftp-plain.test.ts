@@ -202,6 +202,18 @@ describe('answers', () => {
     expect(taken).toBe(2);
   });
 
+  test('what a lost connection left behind is removed by the next put', async () => {
+    let writes = 0;
+    const double = await start({
+      fault: ({ verb }) => (verb === 'WRITE' && (writes += 1) === 1 ? 'cut' : undefined),
+    });
+    const backend = open(double);
+    await expect(backend.put('a', randomBytes(100), { mode: 'create' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(temporaries(double).length).toBe(1);
+    await backend.put('a', randomBytes(100), { mode: 'create' });
+    expect(temporaries(double)).toEqual([]);
+  });
+
   test('the local store can tell that a temporary file is not its own', async () => {
     const double = await start();
     await open(double).put('a', randomBytes(10), { mode: 'create' });

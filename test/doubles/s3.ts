@@ -64,7 +64,7 @@ export interface S3DoubleOptions {
   readonly clockAheadMs?: number;
 }
 
-export const HTML_PAGE = '<!DOCTYPE html><html><head><title>Log in</title></head><body>Welcome</body></html>';
+const HTML_PAGE = '<!DOCTYPE html><html><head><title>Log in</title></head><body>Welcome</body></html>';
 
 const HALF = 0.5;
 

@@ -81,9 +81,13 @@ export class Cli {
   }
 
   /** Runs it with `--json`: its records, beside how it ended. */
-  async json(args: readonly string[], options: RunOptions = {}): Promise<Finished & { readonly records: JsonRecord[] }> {
-    const end = await this.run([...args, '--json'], options);
-    return { ...end, records: records(end.stdout) };
+  async json(
+    args: readonly string[],
+    options: RunOptions = {},
+  ): Promise<Finished & { readonly records: JsonRecord[] }> {
+    const end = await this.run(['--json', ...args], options);
+    // Where standard output is for the bytes of a restore, records go to standard error.
+    return { ...end, records: records(end.stdout.length > 0 ? end.stdout : Buffer.from(end.stderr)) };
   }
 
   /** Runs what must succeed. */
@@ -129,4 +133,11 @@ export async function feed(child: ChildProcessWithoutNullStreams, bytes: Uint8Ar
     child.once('exit', () => resolve());
     child.stdin.write(bytes, () => resolve());
   });
+}
+
+/** Resolves when `condition` holds or the process has ended. Looks again and again, since no event tells of a file. */
+export async function until(child: ChildProcess, condition: () => boolean): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null && !condition()) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }

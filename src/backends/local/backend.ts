@@ -42,6 +42,9 @@ const NO_HARD_LINKS = new Set(['EACCES', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPE
  * taken) or `rename` (mode `overwrite`), and syncs the folder. On a file system without hard links a create looks first and
  * then renames: still no reader sees part of an object, but of two creates at the same moment both may win, so
  * `capabilities.exclusiveCreate` turns false with the first such create. Folders are never removed, only files.
+ *
+ * ALREADY_EXISTS comes only after the name of the object that is there has been synced: whoever meets it may rely on it as on
+ * one of his own.
  */
 export class LocalBackend implements StorageBackend {
   /** Absolute path of the folder. */
@@ -177,16 +180,25 @@ export class LocalBackend implements StorageBackend {
       if (this.#hardLinks) return await this.#options.fileSystem.link(temporary, path);
     } catch (error) {
       const errno = errnoOf(error) ?? '';
-      if (errno === 'EEXIST' && (await this.#isFile(path))) throw alreadyExists(key, error);
+      if (errno === 'EEXIST') {
+        // Network file systems may do it, lose the answer, and ask again.
+        if ((await this.#options.fileSystem.stat(temporary)).nlink > 1) return;
+        throw await this.#met(key, error);
+      }
       if (!NO_HARD_LINKS.has(errno)) throw error;
     }
-    if (await this.#isThere(path)) {
-      if (await this.#isFile(path)) throw alreadyExists(key);
-      throw Object.assign(new Error(`${path} is a folder`), { code: 'EISDIR' });
-    }
+    if (await this.#isThere(path)) throw await this.#met(key);
     await this.#options.fileSystem.rename(temporary, path);
     // Only now: where rename fails too, it was a matter of permissions.
     this.#hardLinks = false;
+  }
+
+  /** What to throw when a create met something. It may have been deleted since. */
+  async #met(key: string, cause?: unknown): Promise<unknown> {
+    const path = this.#pathOf(key);
+    if (await this.#isFolder(path)) return cause ?? Object.assign(new Error(`${path} is a folder`), { code: 'EISDIR' });
+    await this.#folders.sync(dirname(path));
+    return alreadyExists(key, cause);
   }
 
   async #deleteOne(key: string): Promise<void> {
@@ -197,7 +209,7 @@ export class LocalBackend implements StorageBackend {
       const errno = errnoOf(error);
       if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'EISDIR') return;
       // What some systems say of a folder, which is no object.
-      if (errno === 'EPERM' && !(await this.#isFile(path))) return;
+      if (errno === 'EPERM' && (await this.#isFolder(path))) return;
       throw localError(error, { verb: 'delete', key, location: this.location });
     }
   }
@@ -209,9 +221,9 @@ export class LocalBackend implements StorageBackend {
     );
   }
 
-  async #isFile(path: string): Promise<boolean> {
+  async #isFolder(path: string): Promise<boolean> {
     return this.#options.fileSystem.stat(path).then(
-      (found) => found.isFile(),
+      (found) => found.isDirectory(),
       () => false,
     );
   }

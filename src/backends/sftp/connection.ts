@@ -155,9 +155,10 @@ class Attempt {
 /** Made where ssh2 hands the channel over: what happens to it from then on must not be missed. */
 async function startSession(client: SshClient, carrierOf: (channel: SftpChannel) => Carrier): Promise<Session> {
   return new Promise((resolve, reject) => {
-    client.sftp((error, channel) => {
-      if (error === undefined) resolve(new Session(channel, carrierOf(channel)));
-      else reject(error);
+    client.sftp((error, given) => {
+      if (error !== undefined) return reject(error);
+      const channel = given as SftpChannel;
+      resolve(new Session(channel, carrierOf(channel)));
     });
   });
 }

@@ -53,7 +53,8 @@ export interface SftpChannel {
 
 /** A `Client` of ssh2 that is connected and logged in. */
 export interface SshClient {
-  sftp(answer: (error: Error | undefined, channel: SftpChannel) => void): unknown;
+  /** The channel is an `SftpChannel`; the types of ssh2 tell it in another way. */
+  sftp(answer: (error: Error | undefined, channel: unknown) => void): unknown;
   setNoDelay(noDelay: boolean): unknown;
   end(): unknown;
 }

@@ -29,6 +29,8 @@ export class Temporaries {
   readonly #folders: Folders;
   readonly #folder: string;
   #swept: Promise<void> | undefined;
+  /** Those of ours that a lost connection kept us from removing. */
+  readonly #left = new Set<string>();
 
   constructor(options: ResolvedOptions, folders: Folders) {
     this.#options = options;
@@ -47,6 +49,7 @@ export class Temporaries {
    */
   async write(session: Session, body: Uint8Array, signal: AbortSignal | undefined): Promise<string> {
     await this.#folders.ensure(session, this.#folder);
+    for (const left of this.#left) session.forget(this.discard(session, left));
     const path = this.newPath();
     try {
       const handle = await session.open(path, 'wx', this.#options.fileMode);
@@ -61,9 +64,12 @@ export class Temporaries {
     return path;
   }
 
-  /** Removes a file that `write` made. What can't be removed now is stale later, so this never fails. */
+  /** Removes a file that `write` made. What can't be removed now is removed by a later put, or stale some day: this never fails. */
   async discard(session: Session, path: string): Promise<void> {
-    await session.unlink(path).catch(() => undefined);
+    this.#left.delete(path);
+    await session.unlink(path).catch(() => {
+      if (session.isLost) this.#left.add(path);
+    });
   }
 
   async #fill(session: Session, handle: Handle, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
