@@ -1,6 +1,5 @@
 /** The composition root: location → backend → decorators → repository. The only file that knows both sides. */
 import { join } from 'node:path';
-import { LimitBackend } from './backends/decorators/limit.ts';
 import { RetryBackend } from './backends/decorators/retry.ts';
 import { openUrl, schemeOf } from './backends/open-url.ts';
 import { CacheBackend, type OpenStore } from './cache/backend.ts';
@@ -16,16 +15,12 @@ import type { CallOptions, InitOptions, OpenOptions } from './core/types.ts';
 /** Bytes of objects that a repository without a cache folder keeps in memory. */
 const MEMORY_BYTES = 32 << 20;
 
-/** Requests in flight where nothing else is asked for. */
-const CONCURRENCY = 16;
-
 async function connect(where: string | StorageBackend, options: OpenOptions): Promise<Connection> {
   const scheme = typeof where === 'string' ? schemeOf(where) : undefined;
   const isPath = typeof where === 'string' && scheme === undefined;
   const store = typeof where === 'string' ? await openUrl(where) : checkBackend(where);
   const retries: Connection['retries'] = { listener: undefined };
-  const limited = new LimitBackend(store, options.concurrency ?? CONCURRENCY);
-  const direct = new RetryBackend(limited, { onRetry: (event) => retries.listener?.(event) });
+  const direct = new RetryBackend(store, { onRetry: (event) => retries.listener?.(event) });
   // The disk is as near as a cache of it would be; a folder that was asked for is used all the same.
   const backend = isPath && options.cache === undefined ? direct : new CacheBackend(direct, opener(options.cache));
   return { backend, direct, retries, local: isPath || scheme === 'sftp', owned: typeof where === 'string' };

@@ -1,4 +1,5 @@
 /** The engine asks, a backend answers: the operation queue's JavaScript side. */
+import { setTimeout } from 'node:timers/promises';
 import type { StorageBackend } from './backend.ts';
 import { PackvaultError } from './errors.ts';
 import { BlockPool, Budget, type Needs, type Purpose } from './memory.ts';
@@ -36,6 +37,8 @@ export interface CallRequest {
   readonly options: unknown;
   readonly secret?: Uint8Array | undefined;
   readonly purpose: Purpose;
+  /** Reads what the store has now, past any cache. */
+  readonly direct?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Items to read. They are released when the call ends, however it ends. */
   readonly readers?: readonly ItemReader[] | undefined;
@@ -60,9 +63,15 @@ interface Call {
 const SAMPLE_MS = 100;
 const ERRORS_KEPT = 256;
 
-/** Runs the engine's calls on one backend. */
+/** One store: by way of its cache, if it has one, and directly. */
+export interface Stores {
+  readonly backend: StorageBackend;
+  readonly direct: StorageBackend;
+}
+
+/** Runs the engine's calls on one store. */
 export class Bridge {
-  readonly #backend: StorageBackend;
+  readonly #stores: Stores;
   readonly #threads: number;
   readonly #budget: Budget;
   readonly #slots: Slots;
@@ -73,8 +82,8 @@ export class Bridge {
   #next = 1;
   #closed = false;
 
-  constructor(backend: StorageBackend, options: BridgeOptions) {
-    this.#backend = backend;
+  constructor(stores: Stores, options: BridgeOptions) {
+    this.#stores = stores;
     this.#threads = options.threads;
     this.#budget = new Budget(options.memoryLimit);
     this.#slots = new Slots(options.concurrency);
@@ -213,6 +222,9 @@ export class Bridge {
       else if (verb === 'write') {
         await write(call, operation, signal);
         engine.done(id);
+      } else if (verb === 'sleep') {
+        await setTimeout(operation.length, undefined, { signal });
+        engine.done(id);
       } else await this.#store(engine, call, operation, signal);
     } catch (error) {
       if (call.errors.size >= ERRORS_KEPT) call.errors.delete(call.errors.keys().next().value ?? 0);
@@ -234,7 +246,8 @@ export class Bridge {
     await this.#slots.enter(signal);
     try {
       const body = operation.verb === 'put' ? blockOf(call, operation).subarray(0, operation.length) : undefined;
-      const answer = await perform(this.#backend, operation, body, signal);
+      const store = call.request.direct === true ? this.#stores.direct : this.#stores.backend;
+      const answer = await perform(store, operation, body, signal);
       if (answer === undefined) engine.done(operation.id);
       else if (typeof answer === 'string') engine.text(operation.id, answer);
       else engine.bytes(operation.id, answer);

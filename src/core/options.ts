@@ -44,7 +44,7 @@ export function passphraseBytes(passphrase: string | Uint8Array | undefined): Ui
 }
 
 /** The engine's init options. `local`: the defaults of local disk. */
-export function initOptions(options: InitOptions, local: boolean, exclusiveCreate: boolean): Record<string, unknown> {
+export function initOptions(options: InitOptions, local: boolean): Record<string, unknown> {
   const { kdf } = options;
   const packSize = whole('packSize', options.packSize ?? (local ? 16 : 32) * MIB, 65_536, 256 * MIB);
   if (options.chunkId !== undefined && !['blake3', 'sha256'].includes(options.chunkId)) {
@@ -57,7 +57,6 @@ export function initOptions(options: InitOptions, local: boolean, exclusiveCreat
     packSize,
     parity: parity(options.parity, local),
     ...(kdf !== undefined && { kdf: kdfCost(kdf) }),
-    exclusiveCreate,
   };
 }
 

@@ -1,7 +1,8 @@
 /** The public API of one repository: checks options, delegates to the engine, turns answers into records. */
 import type { Readable } from 'node:stream';
 import type { StorageBackend } from './backend.ts';
-import { Bridge, type CallRequest, closed, type EngineProgress } from './bridge.ts';
+import { Bridge, type CallRequest, closed, type EngineProgress, type Stores } from './bridge.ts';
+import { PackvaultError } from './errors.ts';
 import { Emitter, type RepositoryEvents, type Subscription } from './events.ts';
 import { Keys } from './keys.ts';
 import {
@@ -16,6 +17,8 @@ import {
   verifyOptions,
 } from './options.ts';
 import { Presence } from './presence.ts';
+import { probe, refuseUnusable } from './probe.ts';
+import { pruneRequest } from './retention.ts';
 import { FileTarget } from './sources/target.ts';
 import { type Accept, openSource, RestoreStream } from './streams.ts';
 import type {
@@ -25,10 +28,13 @@ import type {
   IngestOptions,
   InitOptions,
   LockInfo,
+  PruneOptions,
+  PruneResult,
   RepairResult,
   RepositoryStats,
   RestoreOptions,
   RestoreToOptions,
+  RetentionPolicy,
   Snapshot,
   SnapshotFilter,
   SnapshotItem,
@@ -39,8 +45,9 @@ import type {
 } from './types.ts';
 
 /** How src/connect.ts opens a location. */
-export interface Connection {
-  readonly backend: StorageBackend;
+export interface Connection extends Stores {
+  /** Who hears of attempts that are repeated. */
+  readonly retries: { listener: ((event: RepositoryEvents['backend:retry']) => void) | undefined };
   /** The defaults of local disk apply. */
   readonly local: boolean;
   /** Whether the repository disposes of the backend when it is closed. */
@@ -72,6 +79,7 @@ export class OpenRepository implements AsyncDisposable {
   protected constructor(bridge: Bridge, connection: Connection) {
     this.#bridge = bridge;
     this.#connection = connection;
+    connection.retries.listener = (event) => this.#emitter.emit('backend:retry', event);
     this.keys = new Keys((request, options) => this.#call({ ...request, ...sampling(options) }));
   }
 
@@ -81,14 +89,14 @@ export class OpenRepository implements AsyncDisposable {
     verb: 'init' | 'open',
     options: InitOptions,
   ): Promise<readonly [Bridge, Connection]> {
-    const { backend, local } = connection;
-    const bridge = new Bridge(backend, engineOptions(options));
-    const create = verb === 'init' ? initOptions(options, local, backend.capabilities.exclusiveCreate) : undefined;
-    if (create !== undefined) {
-      bridge.expect(needs(create as unknown as Config));
+    const bridge = new Bridge(connection, engineOptions(options));
+    const chosen = verb === 'init' ? initOptions(options, connection.local) : undefined;
+    if (chosen !== undefined) {
+      bridge.expect(needs(chosen as unknown as Config));
       bridge.checkMemory('write');
     }
     const secret = passphraseBytes(options.passphrase);
+    const create = chosen && { ...chosen, exclusiveCreate: await canArbitrate(connection, options.signal) };
     await bridge.start();
     try {
       const body = create === undefined ? {} : { options: create, label: 'first' };
@@ -219,12 +227,42 @@ export class OpenRepository implements AsyncDisposable {
 
   /** Puts back second copies, finds lost idx, rebuilds packs and parity, withdraws what is lost beyond parity. */
   async repair(options: CallOptions = {}): Promise<RepairResult> {
-    return this.#call<RepairResult>({ verb: 'repair', options: {}, purpose: 'write', ...sampling(options) });
+    return this.#call<RepairResult>({
+      verb: 'repair',
+      direct: true,
+      options: {},
+      purpose: 'write',
+      ...sampling(options),
+    });
   }
 
   /** Writes idx anew for packs that snapshots need and no readable idx names. */
   async reindex(options: CallOptions = {}): Promise<void> {
-    await this.#call<null>({ verb: 'reindex', options: {}, purpose: 'verify', ...sampling(options) });
+    await this.#call<null>({ verb: 'reindex', direct: true, options: {}, purpose: 'verify', ...sampling(options) });
+  }
+
+  /**
+   * Removes the snapshots that `policy` does not keep, and whatever nothing needs any more. Other processes may back up, restore and prune meanwhile;
+   * nobody waits for anybody. A bare `true` is a dry run, which gives the same figures and writes nothing. INVALID_ARGUMENT for a policy that keeps
+   * nothing; CORRUPT, with nothing deleted, where something can't be read; PERMISSION_DENIED if deleting is not allowed: the decision then stands, and
+   * the next prune that may delete carries it out; LOCKED, once per call, on a store that can't arbitrate, unless `soleMaintainer` is set.
+   */
+  async prune(policy: RetentionPolicy, options: boolean | PruneOptions = {}): Promise<PruneResult> {
+    const given = typeof options === 'boolean' ? { dryRun: options } : options;
+    const request = {
+      verb: 'prune',
+      options: pruneRequest(policy, given),
+      purpose: 'write',
+      ...sampling(given),
+    } as const;
+    return this.#call<PruneResult>(request);
+  }
+
+  /** Removes these snapshots, as `prune` does: whole ids, prefixes that only one has, or `latest`. NOT_FOUND for an unknown one; then none is removed. */
+  async forget(snapshotIds: readonly string[], options: Omit<PruneOptions, 'timeZone'> = {}): Promise<PruneResult> {
+    if (!Array.isArray(snapshotIds)) throw invalid('forget takes a list of snapshot ids. Nothing was removed.');
+    const request = { ids: snapshotIds, ...pruneRequest(undefined, options) };
+    return this.#call<PruneResult>({ verb: 'forget', options: request, purpose: 'write', ...sampling(options) });
   }
 
   /** Removes stale advisory entries, or all with `force`. No correctness rests on them. */
@@ -279,6 +317,25 @@ export class OpenRepository implements AsyncDisposable {
     } finally {
       await presence?.end();
     }
+  }
+}
+
+/** Whether the store decides which of racing creates wins. UNSUPPORTED if it can't hold a repository at all. */
+async function canArbitrate({ direct }: Stores, signal: AbortSignal | undefined): Promise<boolean> {
+  // Where a repository is already, the engine says so; nothing is tried out beside it.
+  if (await exists(direct, 'config.json', signal)) return false;
+  const result = await probe(direct, signal);
+  refuseUnusable(direct.location, result);
+  return result.exclusiveCreate;
+}
+
+async function exists(store: StorageBackend, key: string, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await store.stat(key, { signal });
+    return true;
+  } catch (error) {
+    if (PackvaultError.is(error) && error.code === 'NOT_FOUND') return false;
+    throw error;
   }
 }
 

@@ -102,6 +102,45 @@ export interface VerifyOptions extends CallOptions {
   readonly sample?: number | undefined;
 }
 
+/** What to keep. Rules add up; the newest snapshot of a group always stays. An empty policy is INVALID_ARGUMENT, never "remove all". */
+export interface RetentionPolicy {
+  /** So many of the newest. */
+  readonly keepLast?: number | undefined;
+  /** The newest of each of so many hours that have any; likewise the others. */
+  readonly keepHours?: number | undefined;
+  readonly keepDays?: number | undefined;
+  /** Weeks begin on Monday. */
+  readonly keepWeeks?: number | undefined;
+  readonly keepMonths?: number | undefined;
+  readonly keepYears?: number | undefined;
+  /** Every snapshot that has all tags of one of these. */
+  readonly keepTags?: readonly Tags[] | undefined;
+  /** Group snapshots by these tag names and apply the policy to each group. */
+  readonly groupBy?: readonly string[] | undefined;
+}
+
+export interface PruneOptions extends CallOptions {
+  /** Only say what would be done. */
+  readonly dryRun?: boolean | undefined;
+  /** Tolerated share of unused bytes, 0 to 1, default 0.1. */
+  readonly maxUnused?: number | undefined;
+  /** IANA name of the zone whose calendar counts, default UTC. */
+  readonly timeZone?: string | undefined;
+  /** Says that nobody else ever prunes this repository: asked for on stores that can't tell which of two creates was first. */
+  readonly soleMaintainer?: boolean | undefined;
+}
+
+export interface PruneResult {
+  readonly removedSnapshots: number;
+  readonly removedPacks: number;
+  /** Those of them whose needed chunks were written to new packs. */
+  readonly rewrittenPacks: number;
+  /** Bytes of packs that became free; parity is not counted. */
+  readonly freedBytes: number;
+  /** Ids. */
+  readonly keptSnapshots: readonly string[];
+}
+
 export interface RepairResult {
   readonly indexRebuilt: boolean;
   readonly packsRepaired: number;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use packvault_core::error::{Code, Error, Result};
 use packvault_core::format::names;
 use packvault_core::verbs::{
-    IngestOptions, InitOptions, KdfCost, LockInfo, Repository, RestoreOptions, Secret, SnapshotFilter, VerifyOptions,
-    ingest, init, keys, locks, open, reindex, repair, restore, snapshots, stats, verify,
+    IngestOptions, InitOptions, KdfCost, LockInfo, PruneOptions, Repository, RestoreOptions, Secret, SnapshotFilter, VerifyOptions,
+    ingest, init, keys, locks, open, prune, reindex, repair, restore, snapshots, stats, verify,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -31,6 +31,13 @@ struct KeyCall {
 #[derive(Deserialize)]
 struct One {
     id: String,
+}
+
+#[derive(Deserialize)]
+struct Forget {
+    ids: Vec<String>,
+    #[serde(flatten)]
+    options: PruneOptions,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +95,11 @@ async fn on_repository(
         "snapshot" => json(&snapshots::get(world, repo, &parse::<One>(o)?.id).await?),
         "verify" => json(&verify::verify(world, repo, parse::<VerifyOptions>(o)?).await?),
         "repair" => json(&repair::repair(world, repo).await?),
+        "prune" => json(&prune::prune(world, repo, parse::<PruneOptions>(o)?).await?),
+        "forget" => {
+            let call: Forget = parse(o)?;
+            json(&prune::forget(world, repo, &call.ids, call.options).await?)
+        }
         "reindex" => json(&reindex::reindex(world, repo).await?),
         "stats" => json(&stats::stats(world, repo).await?),
         "keys" => json(&keys::list(world, repo).await?),
