@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use packvault_core::error::{Code, Error, Result};
 use packvault_core::format::names;
 use packvault_core::verbs::{
-    IngestOptions, InitOptions, KdfCost, LockInfo, PruneOptions, Repository, RestoreOptions, Secret, SnapshotFilter, VerifyOptions,
-    ingest, init, keys, locks, open, prune, reindex, repair, restore, snapshots, stats, verify,
+    IngestOptions, InitOptions, KdfCost, LockInfo, PruneOptions, Repository, RestoreOptions, Secret, SnapshotFilter,
+    VerifyOptions, ingest, init, keys, locks, open, prune, reindex, repair, restore, snapshots, stats, verify,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;

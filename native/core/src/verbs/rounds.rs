@@ -22,6 +22,8 @@ pub struct Rounds {
     pub r: u64,
     /// Packs and parity objects that condemns of N + 1 … r name.
     pub condemned: BTreeSet<Name>,
+    /// When the newest record was stored, by the store's clock, milliseconds since 1970; for courtesies only.
+    pub newest_ms: i64,
     /// SHA-256 of the header of checkpoint N; zeros if there is none.
     pub hash: [u8; 32],
     /// Packs and parity objects that checkpoint N has seen without an idx.
@@ -77,7 +79,7 @@ impl Rounds {
 /// Writer step 6: whether a round after generation r was condemned meanwhile. A lone second copy is completed first; one that is
 /// damaged was never decided, and counts for nothing.
 pub async fn has_newer<W: World>(world: &W, ring: &KeyRing, generation: u64) -> Result<bool> {
-    for ((round, checkpoint), copies) in listing(world, &format!("gc/{generation:016}.z")).await? {
+    for ((round, checkpoint), copies) in listing(world, &format!("gc/{generation:016}.z")).await?.0 {
         if decide(world, ring, round, checkpoint, copies).await? {
             return Ok(true);
         }
@@ -119,9 +121,9 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
 }
 
 async fn read_once<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
-    let copies = listing(world, "").await?;
+    let (copies, newest_ms) = listing(world, "").await?;
     let n = newest(world, ring, &copies).await?;
-    let mut rounds = Rounds { n, r: n, ..Rounds::default() };
+    let mut rounds = Rounds { n, r: n, newest_ms, ..Rounds::default() };
     if n > 0 {
         let record = read_record(world, ring, n, true).await?;
         let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
@@ -160,14 +162,17 @@ pub async fn deleted<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds) -> Re
     Ok(out)
 }
 
-async fn listing<W: World>(world: &W, after: &str) -> Result<Copies> {
+/// Which copies there are, and when the newest was stored, by the store's clock.
+async fn listing<W: World>(world: &W, after: &str) -> Result<(Copies, i64)> {
     let mut copies = Copies::new();
+    let mut newest_ms = 0;
     for object in list_all(world, "gc/", after).await? {
         if let Some((round, checkpoint, suffix)) = names::parse_gc(&object.key) {
             copies.entry((round, checkpoint)).or_default()[usize::from(suffix == ".b")] = true;
+            newest_ms = newest_ms.max(object.modified_ms);
         }
     }
-    Ok(copies)
+    Ok((copies, newest_ms))
 }
 
 /// N: the newest checkpoint that is decided.

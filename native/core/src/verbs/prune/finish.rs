@@ -53,6 +53,7 @@ pub async fn finish<W: World>(
 ) -> Result<Checkpoint> {
     world.call().set_phase("finishing the round");
     let survey = Survey::take(world, repo, rounds).await?;
+    survey.complete_copies(world).await?;
     let needed = survey.needed(world, repo, &condemned.forgotten).await?;
     let mut going = condemned.packs.clone();
     rescue(&survey, &needed, &mut going);

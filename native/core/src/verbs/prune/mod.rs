@@ -127,13 +127,14 @@ async fn round<W: World>(
         max_unused: options.max_unused,
         pack_size: u64::from(repo.config.pack_size),
         scheme: repo.config.parity,
-        now_ms: world.now_ms(),
+        now_ms: world.now_ms().max(rounds.newest_ms),
     };
     let mut plan = plan(&survey, &needed, &released, &stored, &terms);
     let unseen = plan.seen.iter().any(|name| !rounds.orphans.contains(name));
     let idle = plan.is_empty() && forgotten.is_empty() && !unseen && plan.fresh.is_empty();
     if options.dry_run || idle {
         if !options.dry_run {
+            survey.complete_copies(world).await?;
             sweep(world, repo).await?;
         }
         return Ok(Some(result(&survey, &forgotten, &plan)));

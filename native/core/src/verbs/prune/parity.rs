@@ -41,7 +41,9 @@ pub async fn regroup<W: World>(
         let live: Vec<Part> = group.members.iter().filter(|part| part.size > 0).copied().collect();
         let loses = live.iter().any(|part| going.contains(&part.name));
         let replaced = group.parity.iter().any(|part| part.size > 0 && dropped.contains(&part.name));
-        if !loses && !replaced {
+        // A group whose rows are all gone protects nothing.
+        let bare = group.parity.iter().all(|part| part.size == 0);
+        if !loses && !replaced && !bare {
             done.groups.push(group.clone());
             continue;
         }
@@ -60,6 +62,9 @@ pub async fn regroup<W: World>(
             pool.extend(stay.into_iter().map(|part| (part, number)));
         }
     }
+    let covered: BTreeSet<Name> = done.groups.iter().flat_map(|group| &group.members).map(|part| part.name).collect();
+    let mut taken = BTreeSet::new();
+    pool.retain(|(part, _)| !covered.contains(&part.name) && taken.insert(part.name));
     job.encode(groups, pool, &mut done).await?;
     Ok(done)
 }
@@ -128,7 +133,10 @@ impl<W: World> Job<'_, W> {
         let mut encoder = GroupEncoder::new(scheme, capacity);
         for (part, number) in pool {
             let Some(pack) = self.whole(&names::pack(&part.name), &part.name).await? else {
-                // Its old parity may still give it: all of that group stays.
+                // Its old parity, if there is any, may still give it: all of that group stays.
+                if groups[number].parity.iter().all(|row| row.size == 0) {
+                    continue;
+                }
                 done.stuck.extend(groups[number].members.iter().filter(|p| p.size > 0).map(|p| p.name));
                 continue;
             };

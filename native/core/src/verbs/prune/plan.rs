@@ -22,7 +22,7 @@ pub struct Terms {
     pub pack_size: u64,
     /// Parity of new groups.
     pub scheme: Option<ParityScheme>,
-    /// The machine's time, milliseconds since 1970.
+    /// The machine's time, or the store's where that is known to be later, milliseconds since 1970.
     pub now_ms: i64,
 }
 
@@ -43,6 +43,8 @@ pub struct Plan {
     pub parity_orphans: BTreeSet<Name>,
     /// Packs that only idx of running or broken-off backups name: they are left for a round, as a courtesy.
     pub fresh: BTreeSet<Name>,
+    /// Whether some group has lost all of its rows: its members are put into others.
+    pub bare: bool,
     /// Bytes of packs that become free.
     pub freed: u64,
 }
@@ -56,7 +58,7 @@ impl Plan {
     /// Whether there is nothing to condemn.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.packs().next().is_none() && self.parity.is_empty() && self.parity_orphans.is_empty()
+        self.packs().next().is_none() && self.parity.is_empty() && self.parity_orphans.is_empty() && !self.bare
     }
 }
 
@@ -192,7 +194,9 @@ fn parity(plan: &mut Plan, groups: &[Group], stored: &Stored, index: &Index, ter
     let mut members = 0;
     for group in groups {
         let live: Vec<_> = group.members.iter().filter(|part| part.size > 0).collect();
-        if live.iter().any(|part| going.contains(&part.name)) {
+        if group.parity.iter().all(|part| part.size == 0) {
+            plan.bare = true;
+        } else if live.iter().any(|part| going.contains(&part.name)) {
             plan.parity.extend(rows(group));
         } else if let Some(scheme) = terms.scheme
             && live.len() < scheme.data as usize

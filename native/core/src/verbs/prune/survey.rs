@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::reach::{Reach, reach};
 use crate::crypto::ring::ChunkId;
+use crate::crypto::sha256;
 use crate::error::{Code, Error, Result};
 use crate::format::gc::Listed;
 use crate::format::idx::Name;
@@ -12,9 +13,10 @@ use crate::format::snapshot::{Hold, Snapshot};
 use crate::format::{Kind, names, record, time};
 use crate::index::{Index, list_all};
 use crate::verbs::heal::optional;
+use crate::verbs::objects::put_small;
 use crate::verbs::rounds::Rounds;
 use crate::verbs::{Repository, View, snapshots};
-use crate::world::{ObjectInfo, World};
+use crate::world::{ObjectInfo, PutMode, World};
 
 /// A snapshot in force.
 #[derive(Clone)]
@@ -29,6 +31,8 @@ pub struct Held {
     pub time: i64,
     /// What it says.
     pub snapshot: Arc<Snapshot>,
+    /// Of a lone copy: the suffix that is there, and the one that is not.
+    lone: Option<(&'static str, &'static str)>,
 }
 
 /// The repository as a round sees it.
@@ -60,11 +64,27 @@ impl Survey {
             let (Some(entry), Some((snapshot, hash))) = (entry, repo.known_snapshot(&name)) else { continue };
             if rounds.holds_snapshot(entry.generation, &name, &hash) {
                 let time = effective_time(rounds, &objects, &name, &snapshot);
-                held.push(Held { name, generation: entry.generation, hash, time, snapshot });
+                let lone = lone(&objects, &name);
+                held.push(Held { name, generation: entry.generation, hash, time, snapshot, lone });
             }
         }
         held.sort_by(|a, b| (a.time, &a.snapshot.id, &a.name).cmp(&(b.time, &b.snapshot.id, &b.name)));
         Ok(Self { view, snapshots: held, holds })
+    }
+
+    /// Puts the second copy of every snapshot that has one only: its writer was stopped between the two.
+    pub async fn complete_copies<W: World>(&self, world: &W) -> Result<()> {
+        for held in &self.snapshots {
+            let Some((have, lack)) = held.lone else { continue };
+            let key = format!("{}{have}", held.name);
+            let Some(stored) = optional(world.get(&key, None, record::max_stored(Kind::Snapshot)).await)? else {
+                continue;
+            };
+            if sha256(stored.as_ref()) == held.hash {
+                put_small(world, &format!("{}{lack}", held.name), stored.as_ref(), PutMode::Overwrite).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The index.
@@ -119,6 +139,15 @@ impl Survey {
             time: Some(time::format(held.time)),
         })
         .collect()
+    }
+}
+
+fn lone(objects: &[ObjectInfo], name: &str) -> Option<(&'static str, &'static str)> {
+    let has = |suffix: &str| objects.iter().any(|object| object.key.strip_prefix(name) == Some(suffix));
+    match (has(".a"), has(".b")) {
+        (true, false) => Some((".a", ".b")),
+        (false, true) => Some((".b", ".a")),
+        _ => None,
     }
 }
 
