@@ -145,7 +145,12 @@ impl<W: World> Job<'_, W> {
     async fn parity(&self, result: &mut RepairResult) -> Result<Vec<Withdrawal>> {
         self.world.call().set_phase("checking parity");
         let mut withdrawn = Vec::new();
+        let condemned = &self.view.rounds.condemned;
         for group in self.view.index.groups() {
+            // The round that is open writes its parity anew.
+            if group.members.iter().chain(&group.parity).any(|part| condemned.contains(&part.name)) {
+                continue;
+            }
             let mut rows = Vec::new();
             for (row, part) in group.parity.iter().enumerate() {
                 let stored = match part.size {

@@ -117,8 +117,13 @@ async fn settle_parity<W: World>(
 ) -> Result<(BTreeSet<Name>, Vec<Group>)> {
     let rounds = &survey.view.rounds;
     let known: Vec<Group> = survey.index().groups();
+    // A member that no idx names is nobody's any more.
+    let members = known.iter().flat_map(|group| &group.members).filter(|part| part.size > 0);
+    let unnamed: Vec<Name> = members.map(|part| part.name).filter(|name| survey.index().pack(name).is_none()).collect();
     loop {
-        let Regrouped { groups, stuck } = regroup(world, repo, rounds.n, &known, &going, &condemned.parity).await?;
+        let leaving: BTreeSet<Name> = going.iter().chain(&unnamed).copied().collect();
+        let Regrouped { groups, stuck } =
+            regroup(world, repo, rounds.n, &known, &leaving, &condemned.parity).await?;
         let before = going.len();
         going.retain(|name| !stuck.contains(name));
         if going.len() == before {

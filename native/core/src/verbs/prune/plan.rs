@@ -196,7 +196,7 @@ fn parity(plan: &mut Plan, groups: &[Group], stored: &Stored, index: &Index, ter
         let live: Vec<_> = group.members.iter().filter(|part| part.size > 0).collect();
         if group.parity.iter().all(|part| part.size == 0) {
             plan.bare = true;
-        } else if live.iter().any(|part| going.contains(&part.name)) {
+        } else if live.iter().any(|part| going.contains(&part.name) || index.pack(&part.name).is_none()) {
             plan.parity.extend(rows(group));
         } else if let Some(scheme) = terms.scheme
             && live.len() < scheme.data as usize
