@@ -101,18 +101,18 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
           const body = randomBytes(2 * MiB);
           await watcher.put('old', body, { mode: 'create' });
           const toxic = await proxy.add('limit_data', { bytes }, { stream });
-        let failures = 0;
+          let failures = 0;
           for (const call of [async () => near.put('new', body, { mode: 'create' }), async () => near.get('old')]) {
             const failure = await failureOf(call());
             if (failure === undefined) continue;
-          failures += 1;
+            failures += 1;
             expect(failure).toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
             const there = await watcher.get('new').catch(() => undefined);
             if (there !== undefined) expect(areSame(there, body)).toBe(true);
           }
           // Both send more than the toxic lets through, one in each direction.
-        expect(failures).toBeGreaterThan(0);
-        await proxy.remove(toxic);
+          expect(failures).toBeGreaterThan(0);
+          await proxy.remove(toxic);
           await near.put('new', body, { mode: 'overwrite' });
           expect(areSame(await near.get('new'), body)).toBe(true);
           expect(await keysOf(near.list(''))).toEqual(['new', 'old']);
@@ -254,7 +254,9 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
       const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
       for (const name of NAMES) writeFileSync(join(temporaries, name), 'x');
       for (const name of [NAMES[0], NAMES[2]]) utimesSync(join(temporaries, String(name)), twoDaysAgo, twoDaysAgo);
-      await open(folder).put('a', randomBytes(10), { mode: 'create' });
+      const backend = open(folder);
+      expect(await keysOf(backend.list(''))).toEqual([]);
+      await backend.put('a', randomBytes(10), { mode: 'create' });
       expect(readdirSync(temporaries).toSorted()).toEqual(NAMES.slice(1));
     });
   });

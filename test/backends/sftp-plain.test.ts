@@ -1,5 +1,6 @@
 /** A server that has SFTP v3 and nothing more, and answers that real servers can't be made to give. */
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ownerOf } from '../../src/backends/local/owner.ts';
 import { SftpBackend, type SftpBackendOptions } from '../../src/backends/sftp/index.ts';
@@ -304,6 +305,26 @@ describe('connections', () => {
       if (first instanceof Error) expect(first).toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
       expect(areSame(await backend.get('a'), body)).toBe(true);
     }
+  });
+
+  test('a session that ends while its connection lives fails what is asked, and is replaced', async () => {
+    const double = await start({ fault: ({ path }) => (path.endsWith('/slow') ? 'silence' : undefined) });
+    const backend = open(double);
+    const body = randomBytes(1_000);
+    await backend.put('a', body, { mode: 'create' });
+    const slow = expect(backend.stat('slow')).rejects.toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
+    await backend.stat('a');
+    double.endSessions();
+    await slow;
+    expect(areSame(await backend.get('a'), body)).toBe(true);
+    expect(double.connections).toBe(2);
+    // The same while nothing is asked. Whether the end arrives before or after the next call, that must not wait for ever.
+    await backend.stat('a');
+    double.endSessions();
+    for (let turn = 0; turn < 500; turn += 1) await nextTurn();
+    await backend.get('a').catch(() => undefined);
+    expect(areSame(await backend.get('a'), body)).toBe(true);
+    expect(double.connections).toBe(3);
   });
 
   test('calls after disposal are CLOSED, those that run end, and it can be repeated', async () => {
