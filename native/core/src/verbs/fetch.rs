@@ -77,30 +77,21 @@ pub async fn rescue<W: World>(
     let mut opener = Opener::default();
     let mut out = Vec::new();
     for place in index.locations(id).into_iter().filter(|place| Some(*place) != tried) {
-        out.resize(place.raw_len as usize, 0);
-        match read_place(world, repo, index, id, place, &mut opener, &mut out).await {
+        let pack = &index.packs()[place.pack as usize];
+        let range = (u64::from(place.offset), u64::from(place.length));
+        let read = world.get(&names::pack(&pack.name), Some(range), u64::from(limits::FRAME)).await;
+        let done = read.and_then(|stored| {
+            out.resize(place.raw_len as usize, 0);
+            let keys = keys_by_frame(&repo.ring, pack.salt, stored.as_ref());
+            opener.open(repo, keys.as_ref(), id, stored.as_ref(), &mut out)
+        });
+        match done {
             Ok(()) => return Ok(out),
             Err(e) if e.is_damage() => {}
             Err(e) => return Err(e),
         }
     }
     heal_chunk(world, repo, index, id).await
-}
-
-async fn read_place<W: World>(
-    world: &W,
-    repo: &Arc<Repository>,
-    index: &Index,
-    id: &ChunkId,
-    place: Location,
-    opener: &mut Opener,
-    out: &mut [u8],
-) -> Result<()> {
-    let pack = &index.packs()[place.pack as usize];
-    let range = (u64::from(place.offset), u64::from(place.length));
-    let stored = world.get(&names::pack(&pack.name), Some(range), u64::from(limits::FRAME)).await?;
-    let keys = keys_by_frame(&repo.ring, pack.salt, stored.as_ref());
-    opener.open(repo, keys.as_ref(), id, stored.as_ref(), out)
 }
 
 /// The raw bytes of a chunk that no place gives as it is: from parity, place by place.

@@ -187,9 +187,14 @@ impl<'a, W: World> GroupReader<'a, W> {
 
     async fn member(&self, column: usize, from: u64, to: u64) -> Result<Vec<Option<Vec<u8>>>> {
         let part = self.group.members[column];
-        let hashes = self.description.as_ref().map(|d| d.member_blocks[column].as_slice());
-        let trusted = self.whole.get(column).copied().unwrap_or(false);
-        self.blocks(&names::pack(&part.name), 0, part.size, hashes, trusted, (from, to)).await
+        let object = Blocked {
+            key: names::pack(&part.name),
+            base: 0,
+            size: part.size,
+            hashes: self.description.as_ref().map(|d| d.member_blocks[column].as_slice()),
+            whole: self.whole.get(column).copied().unwrap_or(false),
+        };
+        self.blocks(&object, from, to).await
     }
 
     async fn row(&self, row: usize, from: u64, to: u64) -> Result<Vec<Option<Vec<u8>>>> {
@@ -197,49 +202,32 @@ impl<'a, W: World> GroupReader<'a, W> {
         if part.size == 0 {
             return Ok((from..to).map(|_| None).collect());
         }
-        let hashes = self.description.as_ref().map(|d| d.shard_blocks[row].as_slice());
-        let trusted = self.whole.get(self.group.members.len() + row).copied().unwrap_or(false);
-        self.blocks(&names::parity(&part.name), HEAD as u64, self.group.shard_len, hashes, trusted, (from, to)).await
+        let object = Blocked {
+            key: names::parity(&part.name),
+            base: HEAD as u64,
+            size: self.group.shard_len,
+            hashes: self.description.as_ref().map(|d| d.shard_blocks[row].as_slice()),
+            whole: self.whole.get(self.group.members.len() + row).copied().unwrap_or(false),
+        };
+        self.blocks(&object, from, to).await
     }
 
-    /// Blocks of an object whose blocks start at `base`: those that are missing or wrong are `None`.
-    async fn blocks(
-        &self,
-        key: &str,
-        base: u64,
-        size: u64,
-        hashes: Option<&[BlockHash]>,
-        trusted: bool,
-        (from, to): (u64, u64),
-    ) -> Result<Vec<Option<Vec<u8>>>> {
+    /// Blocks `from..to` of an object: those that are missing or wrong are `None`.
+    async fn blocks(&self, object: &Blocked<'_>, from: u64, to: u64) -> Result<Vec<Option<Vec<u8>>>> {
         let start = from * BLOCK as u64;
-        let end = size.min(to * BLOCK as u64);
+        let end = object.size.min(to * BLOCK as u64);
         if start >= end {
             return Ok((from..to).map(|_| Some(Vec::new())).collect());
         }
-        let got = match optional(self.world.get(key, Some((base + start, end - start)), limits::PACK).await)? {
+        let (at, len) = (object.base + start, end - start);
+        let got = match optional(self.world.get(&object.key, Some((at, len)), limits::PACK).await)? {
             Some(got) => Some(got),
             // A shorter object: what is left of it may still serve, block by block.
-            None => self.shorter(key, base + start, end - start).await?,
+            None => self.shorter(&object.key, at, len).await?,
         };
-        Ok((from..to)
-            .map(|stripe| {
-                let at = ((stripe - from) as usize) * BLOCK;
-                let len = block_len(size, stripe);
-                let bytes = if len == 0 {
-                    Some([].as_slice())
-                } else {
-                    got.as_ref().and_then(|g| g.as_ref().get(at..at + len))
-                };
-                let good = |bytes: &&[u8]| match hashes {
-                    Some(hashes) => {
-                        len == 0 || hashes.get(stripe as usize).is_some_and(|h| *h == parity::block_hash(bytes))
-                    }
-                    None => trusted,
-                };
-                bytes.filter(good).map(<[u8]>::to_vec)
-            })
-            .collect())
+        let got = got.as_ref().map(AsRef::as_ref).unwrap_or_default();
+        let block = |number| object.block(got, number, (number - from) as usize * BLOCK).map(<[u8]>::to_vec);
+        Ok((from..to).map(block).collect())
     }
 
     async fn shorter(&self, key: &str, offset: u64, most: u64) -> Result<Option<W::Bytes>> {
@@ -249,6 +237,34 @@ impl<'a, W: World> GroupReader<'a, W> {
             return Ok(None);
         }
         optional(self.world.get(key, Some((offset, len)), limits::PACK).await)
+    }
+}
+
+/// An object that is read in blocks.
+struct Blocked<'a> {
+    key: String,
+    /// Where its first block starts.
+    base: u64,
+    /// Bytes of all blocks.
+    size: u64,
+    hashes: Option<&'a [BlockHash]>,
+    /// Without hashes: whether the whole object is right.
+    whole: bool,
+}
+
+impl Blocked<'_> {
+    /// A block that stands at `at` of what was read, if it is there and right.
+    fn block<'b>(&self, read: &'b [u8], number: u64, at: usize) -> Option<&'b [u8]> {
+        let len = block_len(self.size, number);
+        if len == 0 {
+            return Some(&[]);
+        }
+        let bytes = read.get(at..at + len)?;
+        let good = match self.hashes {
+            Some(hashes) => hashes.get(number as usize).is_some_and(|hash| *hash == parity::block_hash(bytes)),
+            None => self.whole,
+        };
+        good.then_some(bytes)
     }
 }
 
