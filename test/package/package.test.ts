@@ -82,6 +82,12 @@ describe('the tarball', () => {
     }
   });
 
+  test('and the addons are public: npm would keep a package with a scope to its owner', () => {
+    const manifest = run('tar', ['-xzOf', tarballs.platform, 'package/package.json'], WORK);
+    expect(JSON.parse(manifest)).toMatchObject({ publishConfig: { access: 'public' } });
+    expect(tarballs.manifest).toMatchObject({ publishConfig: { access: 'public' } });
+  });
+
   test('has every file that its exports name', () => {
     const paths = new Set(contents(tarballs.main));
     for (const [entry, file] of Object.entries(tarballs.manifest.exports)) {
@@ -96,8 +102,8 @@ describe('an empty project that has installed it', () => {
   test('runs the example of the README', () => {
     cpSync(join(ROOT, 'examples/quickstart.mjs'), join(PROJECT, 'quickstart.mjs'));
     writeFileSync(join(PROJECT, 'dump.sql'), dump(1, 5_000_000));
-    const printed = run(process.execPath, ['quickstart.mjs'], PROJECT, ENV);
-    expect(printed).toMatch(/^[0-9a-f]{32} \d{4}-\d\d-\d\dT[\d:.]+Z 5000000\n$/);
+    const printed = run(process.execPath, ['quickstart.mjs'], PROJECT, { ...ENV, PACKVAULT_PASSWORD: 'secret' });
+    expect(printed).toMatch(/^([0-9a-f]{32}): 5000000 bytes, \d+ stored\n\1 \d{4}-\d\d-\d\dT[\d:.]+Z\n$/);
     expect(readFileSync(join(PROJECT, 'restored.sql')).equals(dump(1, 5_000_000))).toBe(true);
   });
 
