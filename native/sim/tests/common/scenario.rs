@@ -157,6 +157,13 @@ pub fn repair_members() -> Scenario {
     Scenario::new("repair of members", fixture, repairing())
 }
 
+/// An idx can't be read: its packs are found again, and it goes.
+pub fn repair_idx() -> Scenario {
+    let fixture = Shape::new(38, None, true).len(SMALL).make();
+    flip(&fixture.store, &fixture.store.keys("index/")[1], 100, 4);
+    Scenario::new("repair of idx", fixture, repairing()).after_repair()
+}
+
 /// Second copies are lost or damaged.
 pub fn repair_copies() -> Scenario {
     let fixture = Shape::new(37, None, true).len(SMALL).make();
@@ -226,6 +233,7 @@ pub fn writers() -> Vec<fn() -> Scenario> {
         incremental_ingest,
         repair_packs,
         repair_members,
+        repair_idx,
         repair_copies,
         repair_salvage,
         repair_beyond,
