@@ -71,7 +71,7 @@ pub struct GroupReader<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
     group: &'a Group,
-    description: Option<Description>,
+    description: Option<Arc<Description>>,
     /// Without a description: which members and rows are whole, by SHA-256.
     whole: Vec<bool>,
 }
@@ -79,12 +79,19 @@ pub struct GroupReader<'a, W: World> {
 impl<'a, W: World> GroupReader<'a, W> {
     /// Reads a description of the group; where none can be read, judges whole objects.
     pub async fn open(world: &'a W, repo: &'a Arc<Repository>, group: &'a Group) -> Result<Self> {
-        let mut reader = Self { world, repo, group, description: None, whole: Vec::new() };
+        let known = repo.known_description(|d| speaks_of(d, group));
+        let mut reader = Self { world, repo, group, description: known, whole: Vec::new() };
         for row in 0..group.parity.len() {
-            if let Some(description) = reader.describe(row).await? {
-                reader.description = Some(description);
+            if reader.description.is_some() {
                 return Ok(reader);
             }
+            reader.description = reader.describe(row).await?.map(Arc::new);
+            if let Some(description) = &reader.description {
+                repo.remember_description(description.clone());
+            }
+        }
+        if reader.description.is_some() {
+            return Ok(reader);
         }
         for part in group.members.iter().chain(&group.parity) {
             let whole = reader.is_whole(part, reader.whole.len() < group.members.len()).await?;
@@ -94,22 +101,26 @@ impl<'a, W: World> GroupReader<'a, W> {
     }
 
     /// The description that the parity object of a row carries, if it can be read and speaks of this group.
-    pub async fn describe(&self, row: usize) -> Result<Option<Description>> {
+    async fn describe(&self, row: usize) -> Result<Option<Description>> {
         let part = self.group.parity[row];
         let from = HEAD as u64 + self.group.shard_len;
         if part.size <= from {
             return Ok(None);
         }
         let key = names::parity(&part.name);
-        let end = optional(self.world.get(&key, Some((from, part.size - from)), limits::PACK).await)?;
-        let head = optional(self.world.get(&key, Some((0, HEAD as u64)), limits::PACK).await)?;
-        let (Some(end), Some(head)) = (end, head) else { return Ok(None) };
-        let opened = parity::open_end(&self.repo.ring, head.as_ref(), end.as_ref()).ok();
-        Ok(opened
-            .filter(|(d, r)| {
-                *r as usize == row && d.members == self.group.members && d.shard_len == self.group.shard_len
-            })
-            .map(|(d, _)| d))
+        let Some(end) = optional(self.world.get(&key, Some((from, part.size - from)), limits::PACK).await)? else {
+            return Ok(None);
+        };
+        let opened = match parity::open_end(&self.repo.ring, &[], end.as_ref()) {
+            // The salt at the end may be damaged, and the one at the head not.
+            Err(_) => {
+                let head = optional(self.world.get(&key, Some((0, HEAD as u64)), limits::PACK).await)?;
+                let Some(head) = head else { return Ok(None) };
+                parity::open_end(&self.repo.ring, head.as_ref(), end.as_ref())
+            }
+            opened => opened,
+        };
+        Ok(opened.ok().filter(|(d, r)| *r as usize == row && speaks_of(d, self.group)).map(|(d, _)| d))
     }
 
     async fn is_whole(&self, part: &Part, member: bool) -> Result<bool> {
@@ -238,6 +249,12 @@ impl<'a, W: World> GroupReader<'a, W> {
         }
         optional(self.world.get(key, Some((offset, len)), limits::PACK).await)
     }
+}
+
+fn speaks_of(description: &Description, group: &Group) -> bool {
+    description.members == group.members
+        && description.shard_len == group.shard_len
+        && description.shard_blocks.len() == group.parity.len()
 }
 
 /// An object that is read in blocks.
