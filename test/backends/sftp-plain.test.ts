@@ -57,7 +57,7 @@ await conformance(
     broken: {
       silent: async (place) => {
         const silent = await start({ fault: () => 'silence' });
-        return open(silent, { path: String(place.address), stallTimeoutMs: 300 });
+        return open(silent, { path: String(place.address), idleTimeoutMs: 300 });
       },
     },
   },
@@ -135,6 +135,28 @@ describe('what a server without extensions can not do', () => {
     expect(temporaries(double)).toEqual([]);
   });
 
+  test('an overwrite whose connection is cut while the object is aside loses neither of them', async () => {
+    let isCut = false;
+    const double = await start({
+      fault: ({ verb, path }, { files }) => {
+        if (verb !== 'RENAME' || isCut || files.has(`${ROOT}/a`) || files.get(path)?.bytes.length !== 200)
+          return undefined;
+        isCut = true;
+        return 'cut';
+      },
+    });
+    const backend = open(double);
+    const [old, body] = [randomBytes(100), randomBytes(200)];
+    await backend.put('a', old, { mode: 'create' });
+    const put = backend.put('a', body, { mode: 'overwrite' });
+    await expect(put).rejects.toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
+    await backend.put('b', randomBytes(10), { mode: 'create' });
+    const aside = [...double.files].filter(([path]) => path.startsWith(`${ROOT}/.~tmp/replaced.`));
+    expect(aside.map(([, { bytes }]) => areSame(bytes, old))).toEqual([true]);
+    await backend.put('a', body, { mode: 'overwrite' });
+    expect(areSame(await backend.get('a'), body)).toBe(true);
+  });
+
   test('overwrites at the same moment leave one of their objects', async () => {
     const double = await start();
     const backends = [open(double), open(double)];
@@ -179,7 +201,7 @@ describe('answers', () => {
     ['no answer', 'silence', 'UNAVAILABLE', 'safe'],
   ] as const)('a write that meets %s', async (_, fault, code, retry) => {
     const double = await start({ fault: ({ verb }) => (verb === 'WRITE' ? fault : undefined) });
-    const backend = open(double, { stallTimeoutMs: 300 });
+    const backend = open(double, { idleTimeoutMs: 300 });
     const error: unknown = await backend
       .put('a', randomBytes(100_000), { mode: 'create' })
       .catch((reason: unknown) => reason);
@@ -244,7 +266,7 @@ describe('aborted calls', () => {
         return 'silence';
       },
     });
-    const backend = open(double, { stallTimeoutMs: 300 });
+    const backend = open(double, { idleTimeoutMs: 300 });
     const put = backend.put('a', randomBytes(100), { mode: 'create', signal: controller.signal });
     await expect(put).rejects.toBe(reason);
     await backend[Symbol.asyncDispose]();

@@ -11,7 +11,7 @@ const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 const FOLDER = 0o040700;
 const FILE = 0o100600;
 
-export type Verb =
+type Verb =
   | 'OPEN'
   | 'CLOSE'
   | 'READ'
@@ -31,7 +31,7 @@ export interface SeenRequest {
 }
 
 /** A refusal; or no answer at all; or the end of the connection, before or after the request has been carried out. */
-export type Fault = { readonly status: number; readonly message?: string } | 'silence' | 'cut' | 'cut after';
+type Fault = { readonly status: number; readonly message?: string } | 'silence' | 'cut' | 'cut after';
 
 export interface SftpDoubleOptions {
   /** Chooses what becomes of a request; `undefined` carries it out. Called once per request; may change the files. */

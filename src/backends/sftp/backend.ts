@@ -192,7 +192,7 @@ export class SftpBackend implements StorageBackend {
     const path = this.#pathOf(key);
     try {
       signal?.throwIfAborted();
-      await this.#publisher[mode === 'create' ? 'create' : 'replace'](session, { temporary, path, key, body });
+      await this.#publisher[mode === 'create' ? 'create' : 'replace'](session, { temporary, path, key, body, signal });
       return temporary;
     } catch (error) {
       if (isAbsence(error) && (await session.look(temporary)) === undefined) return undefined;
