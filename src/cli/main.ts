@@ -118,8 +118,10 @@ async function main(): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     unwritten ??= error.code === 'EPIPE' ? new ReaderGone() : error;
     abort.abort(unwritten);
-    if (ended) fail(unwritten);
+    if (ended && process.exitCode === EXIT.ok) fail(unwritten);
   });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => undefined);
   try {
     process.exitCode = await run(argv, output, abort.signal);
     // Results that nobody got are no success, whatever the command says.
