@@ -7,6 +7,8 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: [long ? 'test/**/*.long.test.ts' : 'test/**/*.test.ts'],
     exclude: long ? [] : ['test/**/*.long.test.ts'],
+    // The S3 client would say on standard error of every process that Node 20 is old.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     // A bound for what hangs, not a measure of speed: machines with few cores run several files at once.
     testTimeout: long ? 600_000 : 60_000,
     hookTimeout: 120_000,

@@ -1,7 +1,7 @@
 /** What packvault exports. */
 export { LocalBackend, type LocalBackendOptions } from './backends/local/index.ts';
 export { openUrl } from './backends/open-url.ts';
-export { Repository, Repository as ContainerArchive } from './connect.ts';
+export { probeStore, Repository, Repository as ContainerArchive } from './connect.ts';
 export type {
   BackendCallOptions,
   BackendCapabilities,
@@ -19,6 +19,7 @@ export {
   type RetryClass,
 } from './core/errors.ts';
 export type { RepositoryEvents, Subscription } from './core/events.ts';
+export type { ProbeFinding, ProbeResult } from './core/probe.ts';
 export type { AddKeyOptions, Keys } from './core/keys.ts';
 export type {
   ByteSource,
@@ -31,11 +32,16 @@ export type {
   LockInfo,
   OpenOptions,
   Progress,
+  PruneOptions,
+  PruneResult,
+  PruneResult as IPruneResult,
   RepairResult,
   RepairResult as IRepairResult,
   RepositoryStats,
   RestoreOptions,
   RestoreToOptions,
+  RetentionPolicy,
+  RetentionPolicy as IRetentionPolicy,
   Snapshot,
   Snapshot as ISnapshot,
   SnapshotFilter,

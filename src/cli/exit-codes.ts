@@ -20,7 +20,7 @@ export const EXIT_MEANINGS: readonly (readonly [string, string])[] = [
   ['0', 'done'],
   ['1', 'failed'],
   ['2', 'wrong use: an option or an argument'],
-  ['3', 'done in part: some items were not restored, or a file changed while it was stored'],
+  ['3', 'done in part: an item not restored, a file that changed while it was stored, damage beyond repair'],
   ['4', 'damage that is there still, or a store that shows an older state than before'],
   ['5', 'conflict with another client: try again'],
   ['10', 'there is no repository'],

@@ -15,10 +15,13 @@ const COMMANDS: Readonly<Record<string, readonly [string, () => Promise<{ comman
   verify: ['check what is stored; changes nothing', () => import('./commands/verify.ts')],
   repair: ['make damage good', () => import('./commands/repair.ts')],
   reindex: ['find packs that no index names', () => import('./commands/reindex.ts')],
+  prune: ['remove old snapshots by rules, and free their space', () => import('./commands/prune.ts')],
+  forget: ['remove snapshots by id, and free their space', () => import('./commands/forget.ts')],
   key: ['list, add, remove passphrases', () => import('./commands/key.ts')],
   stats: ['sizes and ratios', () => import('./commands/stats.ts')],
   status: ['who is at work', () => import('./commands/status.ts')],
   unlock: ['remove stale entries of who is at work', () => import('./commands/unlock.ts')],
+  probe: ['find out what a store really does', () => import('./commands/probe.ts')],
   try: ['back up, damage, repair and restore real data in a temporary folder', () => import('./commands/try.ts')],
 };
 
@@ -32,6 +35,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   dump: 'restore',
   extract: 'restore',
   recover: 'repair',
+  gc: 'prune',
+  compact: 'prune',
+  delete: 'forget',
   'repair-index': 'reindex',
   'rebuild-index': 'reindex',
   keys: 'key',
@@ -118,8 +124,10 @@ async function main(): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     unwritten ??= error.code === 'EPIPE' ? new ReaderGone() : error;
     abort.abort(unwritten);
-    if (ended) fail(unwritten);
+    if (ended && process.exitCode === EXIT.ok) fail(unwritten);
   });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => undefined);
   try {
     process.exitCode = await run(argv, output, abort.signal);
     // Results that nobody got are no success, whatever the command says.

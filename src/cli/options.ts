@@ -3,7 +3,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Context } from './context.ts';
 import { UsageError } from './exit-codes.ts';
 
-export interface Option {
+interface Option {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
   readonly multiple?: boolean;
@@ -35,7 +35,7 @@ const REPOSITORY: Options = {
     type: 'string',
     short: 'r',
     value: 'LOCATION',
-    about: 'the repository, a folder; default PACKVAULT_REPOSITORY',
+    about: 'the repository: a folder, s3:, azure:, gs: or sftp:; default PACKVAULT_REPOSITORY',
   },
 };
 

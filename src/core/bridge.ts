@@ -157,7 +157,8 @@ export class Bridge {
     let whole = false;
     try {
       signal.throwIfAborted();
-      const text = await engine.call(id, request.verb, JSON.stringify(request.options), request.secret, memory);
+      const options = JSON.stringify(request.options);
+      const text = await engine.call({ call: id, verb: request.verb, options, memory }, request.secret);
       whole = true;
       return JSON.parse(text) as T;
     } catch (error) {

@@ -17,9 +17,19 @@ export interface Operation {
   readonly keys: string[];
 }
 
+/** A call of a verb. */
+export interface EngineRequest {
+  readonly call: number;
+  readonly verb: string;
+  /** JSON. */
+  readonly options: string;
+  /** Bytes that it may hold. */
+  readonly memory: number;
+}
+
 /** The addon's class (native/node/src/engine.rs). */
 export interface Engine {
-  call(id: number, verb: string, options: string, secret: Uint8Array | undefined, memory: number): Promise<string>;
+  call(request: EngineRequest, secret: Uint8Array | undefined): Promise<string>;
   abort(id: number): void;
   finish(id: number): string;
   progress(id: number): string;

@@ -45,6 +45,10 @@ export function passphraseBytes(passphrase: string | Uint8Array | undefined): Ui
 
 /** The engine's init options. `local`: the defaults of local disk. */
 export function initOptions(options: InitOptions, local: boolean): Record<string, unknown> {
+  // A variable that is not set must not give a repository that everybody can read.
+  if (Object.hasOwn(options, 'passphrase') && options.passphrase === undefined) {
+    throw invalid('The passphrase is undefined. Leave it out for a repository without encryption.');
+  }
   const { kdf } = options;
   const packSize = whole('packSize', options.packSize ?? (local ? 16 : 32) * MIB, 65_536, 256 * MIB);
   if (options.chunkId !== undefined && !['blake3', 'sha256'].includes(options.chunkId)) {

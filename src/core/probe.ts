@@ -28,7 +28,7 @@ interface Probe {
 }
 
 const RACERS = 16;
-const ROUNDS = 3;
+const ROUNDS = 8;
 const BODY_BYTES = 4_096;
 
 /**

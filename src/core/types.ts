@@ -138,7 +138,7 @@ export interface PruneResult {
   /** Bytes of packs that became free; parity is not counted. */
   readonly freedBytes: number;
   /** Ids. */
-  readonly keptSnapshots: readonly string[];
+  readonly keptSnapshots: string[];
 }
 
 export interface RepairResult {

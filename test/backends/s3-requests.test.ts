@@ -88,6 +88,12 @@ describe('create', () => {
     expect(headers).not.toHaveProperty('if-none-match');
   });
 
+  test('a bare 501 is not taken for want of a condition', async () => {
+    double.add({ fault: { status: 501, body: '<html></html>' }, verbs: ['put'], times: 1 });
+    expect((await errorOf(store.put('a', BODY, { mode: 'create' }))).code).toBe('UNSUPPORTED');
+    expect(store.capabilities.exclusiveCreate).toBe(true);
+  });
+
   test('a server that ignores the condition can be told so', async () => {
     double.add({ fault: 'ignore-condition', verbs: ['put'] });
     await store.put('a', BODY, { mode: 'create' });
@@ -175,6 +181,11 @@ describe('get', () => {
     expect(await first).toEqual(BODY);
     expect(double.counts).toEqual({ get: 1 });
   });
+});
+
+test('a server other than Amazon’s is asked by its own name, also if that is localhost', async () => {
+  await open({ endpoint: `http://localhost:${double.port}` }).put('a', BODY, { mode: 'create' });
+  expect(double.requests[0]).toMatchObject({ bucket: 'bucket', key: 'repository/a' });
 });
 
 describe('stat', () => {
@@ -271,6 +282,13 @@ describe('delete', () => {
     const error = await errorOf(store.delete(['a', 'b', 'c', 'd']));
     expect([error.code, error.context['key']]).toEqual(['PERMISSION_DENIED', 'c']);
     expect(String(error.cause)).toContain('1 more');
+  });
+
+  test('a key that a server without batches keeps is told, by its own name', async () => {
+    double.add({ fault: { status: 501, code: 'NotImplemented' }, verbs: ['delete-batch'] });
+    double.add({ fault: { status: 403, code: 'AccessDenied' }, verbs: ['delete'], times: 1 });
+    const error = await errorOf(open({ maxSockets: 1 }).delete(['a', 'b']));
+    expect([error.code, error.context['key']]).toEqual(['PERMISSION_DENIED', 'a']);
   });
 
   test('a server without batches is remembered, and asked for each key', async () => {

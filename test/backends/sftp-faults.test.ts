@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ssh2 from 'ssh2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { SftpBackend, type SftpBackendOptions, type SshClient } from '../../src/backends/sftp/index.ts';
+import { SftpBackend, type SftpBackendOptions, type SshClientLike } from '../../src/backends/sftp/index.ts';
 import type { ObjectInfo } from '../../src/core/backend.ts';
 import { PackvaultError } from '../../src/core/errors.ts';
 import {
@@ -73,7 +73,7 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
   function login(): Omit<SftpBackendOptions, 'path'> {
     const { host, port, username: user, privateKeyPath } = server;
     const hostKey = `ssh-ed25519 ${server.hostKey.toString('base64')}`;
-    return { host, port, user, privateKeyPath, hostKey, connectTimeoutMs: 5_000, stallTimeoutMs: 5_000 };
+    return { host, port, user, privateKeyPath, hostKey, connectTimeoutMs: 5_000, idleTimeoutMs: 5_000 };
   }
 
   function open(path: string, options: Partial<SftpBackendOptions> = {}): SftpBackend {
@@ -101,18 +101,18 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
           const body = randomBytes(2 * MiB);
           await watcher.put('old', body, { mode: 'create' });
           const toxic = await proxy.add('limit_data', { bytes }, { stream });
-        let failures = 0;
+          let failures = 0;
           for (const call of [async () => near.put('new', body, { mode: 'create' }), async () => near.get('old')]) {
             const failure = await failureOf(call());
             if (failure === undefined) continue;
-          failures += 1;
+            failures += 1;
             expect(failure).toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
             const there = await watcher.get('new').catch(() => undefined);
             if (there !== undefined) expect(areSame(there, body)).toBe(true);
           }
           // Both send more than the toxic lets through, one in each direction.
-        expect(failures).toBeGreaterThan(0);
-        await proxy.remove(toxic);
+          expect(failures).toBeGreaterThan(0);
+          await proxy.remove(toxic);
           await near.put('new', body, { mode: 'overwrite' });
           expect(areSame(await near.get('new'), body)).toBe(true);
           expect(await keysOf(near.list(''))).toEqual(['new', 'old']);
@@ -140,7 +140,7 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
 
     test('a server that falls silent is given up, and found again when it speaks', async () => {
       const folder = newFolder();
-      const backend = open(folder, { stallTimeoutMs: 300, connectTimeoutMs: 300 });
+      const backend = open(folder, { idleTimeoutMs: 300, connectTimeoutMs: 300 });
       await failureOf(backend.put('a', randomBytes(100), { mode: 'create' }));
       server.pause();
       try {
@@ -254,7 +254,9 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
       const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
       for (const name of NAMES) writeFileSync(join(temporaries, name), 'x');
       for (const name of [NAMES[0], NAMES[2]]) utimesSync(join(temporaries, String(name)), twoDaysAgo, twoDaysAgo);
-      await open(folder).put('a', randomBytes(10), { mode: 'create' });
+      const backend = open(folder);
+      expect(await keysOf(backend.list(''))).toEqual([]);
+      await backend.put('a', randomBytes(10), { mode: 'create' });
       expect(readdirSync(temporaries).toSorted()).toEqual(NAMES.slice(1));
     });
   });
@@ -293,7 +295,7 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
     test('a client that is ready is used, and left to its owner', async () => {
       const client = await connected(login());
       // Also says that ssh2's own types fit.
-      const ready: SshClient = client;
+      const ready: SshClientLike = client;
       const body = randomBytes(100);
       const folder = newFolder();
       const backend = new SftpBackend({ client: ready, path: folder });
@@ -310,9 +312,22 @@ describe.skipIf(!isAvailable('sshd', 'toxiproxy'))('SFTP on OpenSSH', () => {
       expect(await failureOf(again.stat('a'))).toMatchObject({ code: 'UNAVAILABLE', retry: 'never' });
     });
 
+    test('a client whose server is silent is given up', async () => {
+      const client = await connected(login());
+      const backend = new SftpBackend({ client, path: newFolder(), idleTimeoutMs: 300 });
+      held.push(backend);
+      server.pause();
+      try {
+        expect(await failureOf(backend.stat('a'))).toMatchObject({ code: 'UNAVAILABLE', retry: 'never' });
+      } finally {
+        server.resume();
+        client.end();
+      }
+    });
+
     test('a function that makes clients is asked again when a connection is lost', async () => {
       const clients: ssh2.Client[] = [];
-      const make = async (): Promise<SshClient> => {
+      const make = async (): Promise<SshClientLike> => {
         const client = await connected(login());
         clients.push(client);
         return client;

@@ -62,7 +62,7 @@ describe('options', () => {
     [{ port: 1.5 }],
     [{ connections: 0 }],
     [{ connectTimeoutMs: 0 }],
-    [{ stallTimeoutMs: -1 }],
+    [{ idleTimeoutMs: -1 }],
   ])('%j is INVALID_ARGUMENT', (wrong) => {
     const error = errorOf(() => new SftpBackend({ host: 'h', user: 'ann', path: 'repo', ...wrong }));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });

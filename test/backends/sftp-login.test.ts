@@ -127,6 +127,20 @@ describe.skipIf(!isAvailable('sshd'))('OpenSSH', () => {
     });
   });
 
+  test.each(['/bin/false', 'echo Welcome to this server'])(
+    'a session that runs %s is UNSUPPORTED',
+    async (forceCommand) => {
+      const shell = await startSshd({ forceCommand });
+      try {
+        const { port, privateKeyPath } = shell;
+        const error = await outcomeOf({ ...target, port, privateKeyPath, knownHosts: false });
+        expect(error).toMatchObject({ code: 'UNSUPPORTED', retry: 'never' });
+      } finally {
+        await shell.stop();
+      }
+    },
+  );
+
   describe('logins', () => {
     test('a key is taken as its text too', async () => {
       const { privateKeyPath: _, ...without } = trusting();

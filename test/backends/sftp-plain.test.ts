@@ -1,5 +1,6 @@
 /** A server that has SFTP v3 and nothing more, and answers that real servers can't be made to give. */
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ownerOf } from '../../src/backends/local/owner.ts';
 import { SftpBackend, type SftpBackendOptions } from '../../src/backends/sftp/index.ts';
@@ -56,7 +57,7 @@ await conformance(
     broken: {
       silent: async (place) => {
         const silent = await start({ fault: () => 'silence' });
-        return open(silent, { path: String(place.address), stallTimeoutMs: 300 });
+        return open(silent, { path: String(place.address), idleTimeoutMs: 300 });
       },
     },
   },
@@ -134,6 +135,28 @@ describe('what a server without extensions can not do', () => {
     expect(temporaries(double)).toEqual([]);
   });
 
+  test('an overwrite whose connection is cut while the object is aside loses neither of them', async () => {
+    let isCut = false;
+    const double = await start({
+      fault: ({ verb, path }, { files }) => {
+        if (verb !== 'RENAME' || isCut || files.has(`${ROOT}/a`) || files.get(path)?.bytes.length !== 200)
+          return undefined;
+        isCut = true;
+        return 'cut';
+      },
+    });
+    const backend = open(double);
+    const [old, body] = [randomBytes(100), randomBytes(200)];
+    await backend.put('a', old, { mode: 'create' });
+    const put = backend.put('a', body, { mode: 'overwrite' });
+    await expect(put).rejects.toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
+    await backend.put('b', randomBytes(10), { mode: 'create' });
+    const aside = [...double.files].filter(([path]) => path.startsWith(`${ROOT}/.~tmp/replaced.`));
+    expect(aside.map(([, { bytes }]) => areSame(bytes, old))).toEqual([true]);
+    await backend.put('a', body, { mode: 'overwrite' });
+    expect(areSame(await backend.get('a'), body)).toBe(true);
+  });
+
   test('overwrites at the same moment leave one of their objects', async () => {
     const double = await start();
     const backends = [open(double), open(double)];
@@ -178,7 +201,7 @@ describe('answers', () => {
     ['no answer', 'silence', 'UNAVAILABLE', 'safe'],
   ] as const)('a write that meets %s', async (_, fault, code, retry) => {
     const double = await start({ fault: ({ verb }) => (verb === 'WRITE' ? fault : undefined) });
-    const backend = open(double, { stallTimeoutMs: 300 });
+    const backend = open(double, { idleTimeoutMs: 300 });
     const error: unknown = await backend
       .put('a', randomBytes(100_000), { mode: 'create' })
       .catch((reason: unknown) => reason);
@@ -243,7 +266,7 @@ describe('aborted calls', () => {
         return 'silence';
       },
     });
-    const backend = open(double, { stallTimeoutMs: 300 });
+    const backend = open(double, { idleTimeoutMs: 300 });
     const put = backend.put('a', randomBytes(100), { mode: 'create', signal: controller.signal });
     await expect(put).rejects.toBe(reason);
     await backend[Symbol.asyncDispose]();
@@ -304,6 +327,26 @@ describe('connections', () => {
       if (first instanceof Error) expect(first).toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
       expect(areSame(await backend.get('a'), body)).toBe(true);
     }
+  });
+
+  test('a session that ends while its connection lives fails what is asked, and is replaced', async () => {
+    const double = await start({ fault: ({ path }) => (path.endsWith('/slow') ? 'silence' : undefined) });
+    const backend = open(double);
+    const body = randomBytes(1_000);
+    await backend.put('a', body, { mode: 'create' });
+    const slow = expect(backend.stat('slow')).rejects.toMatchObject({ code: 'UNAVAILABLE', retry: 'safe' });
+    await backend.stat('a');
+    double.endSessions();
+    await slow;
+    expect(areSame(await backend.get('a'), body)).toBe(true);
+    expect(double.connections).toBe(2);
+    // The same while nothing is asked. Whether the end arrives before or after the next call, that must not wait for ever.
+    await backend.stat('a');
+    double.endSessions();
+    for (let turn = 0; turn < 500; turn += 1) await nextTurn();
+    await backend.get('a').catch(() => undefined);
+    expect(areSame(await backend.get('a'), body)).toBe(true);
+    expect(double.connections).toBe(3);
   });
 
   test('calls after disposal are CLOSED, those that run end, and it can be repeated', async () => {

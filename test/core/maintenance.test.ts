@@ -56,8 +56,8 @@ test('verify changes nothing', async () => {
   expect(recorded.log.filter(({ verb }) => verb === 'put' || verb === 'delete')).toEqual([]);
 });
 
-test('a sample reads a share of the packs, none of them and all of them', async () => {
-  const repository = await makeRepository();
+test('a sample reads a share of the packs and of their parity, none of them and all of them', async () => {
+  const repository = await makeRepository(new MemoryBackend(), PARITY);
   await repository.ingest(BODY);
   const all = (await repository.verify()).stats.packsChecked;
   expect(all).toBeGreaterThan(5);

@@ -68,6 +68,15 @@ test('a folder that is not there, is empty or holds other things is no repositor
   expect(readdirSync(folder)).toEqual(['photos']);
 });
 
+test("another program's config.json is no damaged repository, and init leaves it alone", async () => {
+  const backend = new MemoryBackend();
+  await backend.put('config.json', Buffer.from('{"version":1,"chunking":{"algorithm":"fastcdc"}}'), { mode: 'create' });
+  expect(await refused(backend, 'NOT_A_REPOSITORY')).toContain("config.json is another program's");
+  const before = await contents(backend);
+  await refusal(Repository.init(backend, SMALL), 'ALREADY_EXISTS');
+  expect(await contents(backend)).toEqual(before);
+});
+
 test('a file where the folder should be is told as such by init and open', async () => {
   const file = join(temporaryFolder(), 'file');
   writeFileSync(file, 'mine');
@@ -100,7 +109,7 @@ test('backups whose config is lost are not taken for an empty place', async () =
   await backend.delete(CONFIGS);
   const before = await contents(backend);
   const error = await refusal(Repository.init(backend, SMALL), 'ALREADY_EXISTS');
-  expect(error.message).toContain('There are backups here, but config.json is missing');
+  expect(error.message).toContain('There are backups here, but config.json and its copy are missing');
   expect(await contents(backend)).toEqual(before);
 });
 

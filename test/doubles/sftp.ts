@@ -11,7 +11,7 @@ const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 const FOLDER = 0o040700;
 const FILE = 0o100600;
 
-export type Verb =
+type Verb =
   | 'OPEN'
   | 'CLOSE'
   | 'READ'
@@ -31,7 +31,7 @@ export interface SeenRequest {
 }
 
 /** A refusal; or no answer at all; or the end of the connection, before or after the request has been carried out. */
-export type Fault = { readonly status: number; readonly message?: string } | 'silence' | 'cut' | 'cut after';
+type Fault = { readonly status: number; readonly message?: string } | 'silence' | 'cut' | 'cut after';
 
 export interface SftpDoubleOptions {
   /** Chooses what becomes of a request; `undefined` carries it out. Called once per request; may change the files. */
@@ -79,6 +79,7 @@ export class SftpDouble implements AsyncDisposable {
   readonly #options: SftpDoubleOptions;
   readonly #server: ssh2.Server;
   readonly #live = new Set<Connection>();
+  readonly #sessions: SFTPWrapper[] = [];
   readonly #handles = new Map<number, Open>();
   #lastHandle = 0;
 
@@ -103,6 +104,11 @@ export class SftpDouble implements AsyncDisposable {
   /** Ends all connections, as a server does that is shut down. */
   cut(): void {
     for (const connection of this.#live) connection.end();
+  }
+
+  /** Ends all sessions of SFTP, as if its process had died, and leaves the connections open. */
+  endSessions(): void {
+    for (const session of this.#sessions.splice(0)) session.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +150,7 @@ export class SftpDouble implements AsyncDisposable {
   }
 
   #serve(sftp: SFTPWrapper, connection: Connection): void {
+    this.#sessions.push(sftp);
     /** Carries a request out, unless a fault was chosen for it. */
     const meet = (id: number, verb: Verb, path: string, work: (reply: Reply) => void): void => {
       const request = { verb, path };

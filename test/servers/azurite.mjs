@@ -27,6 +27,15 @@ class AzuriteServer extends Server {
   }
 }
 
+// It closes a connection that was idle for 5 s, at the very moment when a client may use it again; the cloud waits for minutes.
+// It has an option for that, which it ignores.
+const PATIENT = `data:text/javascript,${encodeURIComponent(`
+  import http from 'node:http';
+  const { createServer } = http;
+  const patience = { get: () => 600_000, set() {} };
+  http.createServer = (...words) => Object.defineProperty(createServer(...words), 'keepAliveTimeout', patience);
+`)}`;
+
 /** It flushes its index every five seconds: what was put less than that before `kill9` may be gone. */
 export function startAzurite() {
   const account = { name: 'packvaulttest', key: randomBytes(64).toString('base64') };
@@ -34,7 +43,7 @@ export function startAzurite() {
     name: 'azurite',
     // Without the last word, it refuses the API version of newer SDKs.
     command: (script, port, folder) =>
-      words`${process.execPath} ${script} --blobHost ${HOST} --blobPort ${port} --location ${join(folder, 'data')}
+      words`${process.execPath} --import ${PATIENT} ${script} --blobHost ${HOST} --blobPort ${port} --location ${join(folder, 'data')}
         --silent --disableTelemetry --skipApiVersionCheck`,
     env: { AZURITE_ACCOUNTS: `${account.name}:${account.key}` },
     ready: serves,

@@ -13,7 +13,7 @@ const TEMPORARIES = '.~tmp';
 export type Owed = Map<string, string>;
 
 /** When to kill: after so many bytes were taken, or when so many more objects or temporary files stand in the folder. */
-export interface Moment {
+interface Moment {
   readonly of: 'bytes' | 'objects' | 'temporaries';
   readonly count: number;
 }
@@ -50,13 +50,13 @@ export function files(location: string): { readonly objects: string[]; readonly 
 }
 
 /** Picks a moment; `objects` is how many a whole ingest writes. */
-export function pick(next: () => number, objects: number): Moment {
+function pick(next: () => number, objects: number): Moment {
   const of = (['bytes', 'objects', 'temporaries'] as const)[next() % 3] ?? 'bytes';
   return { of, count: 1 + (next() % (of === 'bytes' ? BODY_BYTES : objects)) };
 }
 
 /** Starts an ingest of `input` and kills it at a moment. Acknowledged snapshots are added to `owed`. */
-export async function killedIngest(cli: Cli, input: Uint8Array, moment: Moment, owed: Owed): Promise<Killed> {
+async function killedIngest(cli: Cli, input: Uint8Array, moment: Moment, owed: Owed): Promise<Killed> {
   const before = files(cli.repository).objects.length;
   const child = cli.start(['ingest', '--json']);
   const end = finished(child);

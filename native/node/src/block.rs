@@ -86,13 +86,11 @@ impl Pool {
     pub async fn block(self: &Arc<Self>, size: usize) -> Result<Block> {
         let found = std::future::poll_fn(|context| {
             let mut state = self.lock();
-            match self.find(&mut state, size) {
-                Some(found) => Poll::Ready(found),
-                None => {
-                    state.waiting.push_back(context.waker().clone());
-                    Poll::Pending
-                }
+            if let Some(found) = self.find(&mut state, size) {
+                return Poll::Ready(found);
             }
+            state.waiting.push_back(context.waker().clone());
+            Poll::Pending
         })
         .await;
         self.lend(found, size).await
@@ -164,11 +162,12 @@ impl Pool {
 
     /// Gives a block up: somebody may still read it.
     pub fn give_up(&self, lent: Lent) {
+        let Lent { array, id } = lent;
         let mut state = self.lock();
-        state.allocated -= lent.array.len();
+        state.allocated -= array.len();
         state.waiting.drain(..).for_each(Waker::wake);
         drop(state);
-        self.forget(lent.id);
+        self.forget(id);
     }
 
     /// Tells JavaScript that the engine no longer uses a block.

@@ -34,6 +34,19 @@ pub struct Engine {
     running: Arc<Mutex<HashMap<u32, Running>>>,
 }
 
+/// A call of a verb.
+#[napi(object)]
+pub struct Request {
+    /// Its number; operations name it.
+    pub call: u32,
+    /// What to do.
+    pub verb: String,
+    /// JSON.
+    pub options: String,
+    /// Bytes that it may hold.
+    pub memory: f64,
+}
+
 struct Running {
     abort: AbortHandle,
     call: Arc<Call>,
@@ -57,6 +70,7 @@ mod async_executor_stop {
 }
 
 #[napi]
+#[allow(clippy::needless_pass_by_value, reason = "what JavaScript gives is owned")]
 impl Engine {
     /// Starts the threads. `perform` is called with each operation on JavaScript's thread; it must not throw.
     #[napi(constructor, catch_unwind)]
@@ -82,17 +96,10 @@ impl Engine {
         })
     }
 
-    /// Starts a call of a verb. `options` is JSON, `secret` is copied, `memory` is the call's share in bytes. The promise gives JSON.
+    /// Starts a call. `secret` is copied. The promise gives JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn call<'env>(
-        &self,
-        env: &'env Env,
-        id: u32,
-        verb: String,
-        options: String,
-        secret: Option<Uint8Array>,
-        memory: f64,
-    ) -> Result<Object<'env>> {
+    pub fn call<'env>(&self, env: &'env Env, request: Request, secret: Option<Uint8Array>) -> Result<Object<'env>> {
+        let Request { call: id, verb, options, memory } = request;
         let (pending, promise) = Pending::new(env)?;
         if self.poisoned.load(Ordering::Relaxed) || self.stop.is_none() {
             let code = if self.stop.is_none() { Code::Closed } else { Code::Internal };

@@ -71,17 +71,20 @@ pub async fn run(
             become_open(&opened, repo)
         }
         "open" => become_open(&opened, open::open(&world, passphrase(secret)).await?),
-        _ => on_repository(&world, &repository(&opened)?, &verb, o, secret).await,
+        "addKey" => {
+            let call: KeyCall = parse(o)?;
+            let secret = secret.unwrap_or_default();
+            json(&keys::add(&world, &repository(&opened)?, &secret, &call.label, call.cost).await?)
+        }
+        "keys" | "removeKey" | "status" | "unlock" | "announce" | "retract" => {
+            on_people(&world, &repository(&opened)?, &verb, o).await
+        }
+        _ => on_data(&world, &repository(&opened)?, &verb, o).await,
     }
 }
 
-async fn on_repository(
-    world: &NodeWorld,
-    repo: &Arc<Repository>,
-    verb: &str,
-    o: &str,
-    secret: Option<Zeroizing<Vec<u8>>>,
-) -> Result<String> {
+/// Verbs on backups.
+async fn on_data(world: &NodeWorld, repo: &Arc<Repository>, verb: &str, o: &str) -> Result<String> {
     match verb {
         "ingest" => {
             json(&ingest::ingest(world, repo, NodeSource::new(world.clone()), parse::<IngestOptions>(o)?).await?)
@@ -102,12 +105,14 @@ async fn on_repository(
         }
         "reindex" => json(&reindex::reindex(world, repo).await?),
         "stats" => json(&stats::stats(world, repo).await?),
+        _ => Err(unknown(verb)),
+    }
+}
+
+/// Verbs on who may open the repository, and who is at work.
+async fn on_people(world: &NodeWorld, repo: &Arc<Repository>, verb: &str, o: &str) -> Result<String> {
+    match verb {
         "keys" => json(&keys::list(world, repo).await?),
-        "addKey" => {
-            let call: KeyCall = parse(o)?;
-            let secret = secret.unwrap_or_default();
-            json(&keys::add(world, repo, &secret, &call.label, call.cost).await?)
-        }
         "removeKey" => json(&keys::remove(world, repo, &parse::<One>(o)?.id).await?),
         "status" => json(&locks::status(world, repo).await?),
         "unlock" => json(&locks::unlock(world, repo, parse::<Unlock>(o)?.force).await?),
@@ -126,8 +131,12 @@ async fn on_repository(
             json(&locks::announce(world, repo, &id, &lock).await?)
         }
         "retract" => json(&locks::retract(world, &names::id16(&parse::<One>(o)?.id)?).await?),
-        _ => Err(Error::new(Code::Internal, format!("bridge: there is no verb {verb}"))),
+        _ => Err(unknown(verb)),
     }
+}
+
+fn unknown(verb: &str) -> Error {
+    Error::new(Code::Internal, format!("bridge: there is no verb {verb}"))
 }
 
 fn passphrase(secret: Option<Zeroizing<Vec<u8>>>) -> Secret {

@@ -254,7 +254,7 @@ impl NodeSource {
         let wanted = block.as_ref().len();
         let lent = block.take().ok_or_else(wrong_answer)?;
         let limit = self.item as f64;
-        let operation = Operation { limit, length: wanted as f64, block: lent.id, ..self.world.operation("read", "") };
+        let operation = Operation { block: lent.id, length: wanted as f64, limit, ..self.world.operation("read", "") };
         let asked = self.world.operations.ask(operation, Some(lent.array));
         self.ahead.push_back(Read { block: lent.id, wanted, asked });
         Ok(())
@@ -309,8 +309,8 @@ pub struct NodeSink(pub NodeWorld);
 
 impl Sink<NodeWorld> for NodeSink {
     async fn write(&self, offset: u64, block: Block, from: usize, len: usize) -> Result<Block> {
-        let (offset, limit, length) = (offset as f64, from as f64, len as f64);
-        let operation = Operation { offset, limit, length, ..self.0.operation("write", "") };
+        let (offset, length, limit) = (offset as f64, len as f64, from as f64);
+        let operation = Operation { offset, length, limit, ..self.0.operation("write", "") };
         self.0.with_block(operation, block).await.map(|(_, block)| block)
     }
 }

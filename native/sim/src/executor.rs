@@ -58,13 +58,11 @@ impl<T> Future for Handle<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match slot.value.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                slot.waiting = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(value) = slot.value.take() {
+            return Poll::Ready(value);
         }
+        slot.waiting = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -115,14 +113,13 @@ impl Executor {
     ) -> Result<T> {
         let result = Arc::new(Mutex::new(None));
         let into = result.clone();
-        let mut main = self.spawn(async move {
+        let _main = self.spawn(async move {
             let value = main.await;
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             Ok(())
         });
         loop {
             if let Some(value) = result.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                let _ = Pin::new(&mut main);
                 return value;
             }
             if !self.step(random) {

@@ -207,10 +207,10 @@ impl Actor {
         self.lives += 1;
         let seed = if clone { self.seed } else { self.seed ^ (self.lives << 32) };
         self.world = first.beside(seed, number);
-        let skew = (self.random.next() % (2 * TEN_YEARS as u64)) as i64 - TEN_YEARS;
+        let skew = (self.random.draw() % (2 * TEN_YEARS as u64)) as i64 - TEN_YEARS;
         self.world.clock.fetch_add(skew, std::sync::atomic::Ordering::Relaxed);
         self.world.threads = 1 + self.random.below(2);
-        self.world.link.expose(Weather::new(self.random.next(), self.cast.rates));
+        self.world.link.expose(Weather::new(self.random.draw(), self.cast.rates));
     }
 
     async fn play(mut self) {

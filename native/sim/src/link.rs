@@ -177,11 +177,12 @@ impl Link {
                     Some(Blow::Late(operations)) => Fate::Late(operations),
                 },
             };
-            let (due, later) = std::mem::take(&mut state.hooks).into_iter().partition(|(at, _)| *at <= operation);
+            let hooks = std::mem::take(&mut state.hooks);
+            let (due, later): (Vec<_>, Vec<_>) = hooks.into_iter().partition(|(at, _)| *at <= operation);
             state.hooks = later;
             (due, fate)
         };
-        for (_, hook) in Vec::<(usize, Hook)>::from(due) {
+        for (_, hook) in due {
             hook(&self.store);
         }
         Ok(fate)

@@ -1,4 +1,4 @@
-//! Seeded randomness (SplitMix64; Steele, Lea and Flood, 2014).
+//! Seeded randomness (`SplitMix64`; Steele, Lea and Flood, 2014).
 
 /// A generator whose sequence depends on its seed only.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,13 +22,13 @@ impl Random {
 
     /// A number below `n`, which is not 0.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+        (self.draw() % n as u64) as usize
     }
 
     /// Fills `out`.
     pub fn fill(&mut self, out: &mut [u8]) {
         for chunk in out.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.draw().to_le_bytes()[..chunk.len()]);
         }
     }
 
@@ -40,7 +40,7 @@ impl Random {
         while out.len() < len {
             out.extend_from_slice(WORDS[self.below(8)]);
             if self.below(4) == 0 {
-                out.extend_from_slice(&self.next().to_le_bytes());
+                out.extend_from_slice(&self.draw().to_le_bytes());
             }
         }
         out.truncate(len);

@@ -15,7 +15,7 @@ const AHEAD: usize = 3;
 /// Items to ingest, in pieces of seeded sizes.
 pub struct Items {
     world: SimWorld,
-    items: VecDeque<Vec<u8>>,
+    contents: VecDeque<Vec<u8>>,
     at: usize,
     current: usize,
     most: usize,
@@ -30,7 +30,7 @@ impl Items {
     pub fn new(world: &SimWorld, items: &[Vec<u8>], most: usize) -> Self {
         Self {
             world: world.clone(),
-            items: items.iter().cloned().collect(),
+            contents: items.iter().cloned().collect(),
             at: 0,
             current: 0,
             most,
@@ -53,13 +53,13 @@ impl Items {
         {
             return Err(error.clone());
         }
-        let left = self.items.front().map_or(0, |bytes| bytes.len() - self.at);
+        let left = self.contents.front().map_or(0, |bytes| bytes.len() - self.at);
         if left == 0 {
             return Ok(None);
         }
         let len = left.min(self.world.below(self.most) + 1);
         let mut block = self.world.block(self.most).await?;
-        if let Some(bytes) = self.items.front() {
+        if let Some(bytes) = self.contents.front() {
             block.as_mut()[..len].copy_from_slice(&bytes[self.at..self.at + len]);
         }
         self.at += len;
@@ -74,7 +74,7 @@ impl Source<SimWorld> for Items {
             self.current = item;
             self.at = 0;
             self.ahead.clear();
-            self.items.pop_front();
+            self.contents.pop_front();
         }
         while self.ahead.len() < AHEAD {
             match self.read().await? {

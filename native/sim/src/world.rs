@@ -67,7 +67,7 @@ impl SimWorld {
 
     /// Runs a verb to its end.
     pub fn run<T: Send + 'static>(&self, verb: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        let seed = self.random().next();
+        let seed = self.random().draw();
         self.executor.run(&mut Random::new(seed), verb)
     }
 

@@ -162,8 +162,11 @@ fn no_flipped_byte_anywhere_is_ever_restored() {
 fn lost_copies_are_put_back() {
     let f = fixture(19, None, true);
     let before = f.store.snapshot();
-    for key in
-        f.store.keys("").into_iter().filter(|k| k.ends_with(".a") || k.ends_with(".b") || k.starts_with("config"))
+    for key in f
+        .store
+        .keys("")
+        .into_iter()
+        .filter(|k| k.as_bytes().ends_with(b".a") || k.as_bytes().ends_with(b".b") || k.starts_with("config"))
     {
         f.store.damage(&key, |_| false);
         let repo = common::open(&f.world, true).unwrap();

@@ -1,6 +1,8 @@
 //! Compares mask layouts: speed of the scan, and new bytes after small edits. `cargo run --release -p packvault-simd --example masks FILE`
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::collections::HashSet;
+use std::fmt::Write;
 use std::time::Instant;
 
 use packvault_core::chunk::cutter::{Cutter, Params};
@@ -32,7 +34,7 @@ fn edited(data: &[u8], random: &mut Random) -> Vec<u8> {
     places.sort_unstable();
     let mut out = Vec::with_capacity(data.len() + EDITS * 512);
     let mut at = 0;
-    for place in places.into_iter() {
+    for place in places {
         out.extend_from_slice(&data[at..place.max(at)]);
         at = place.max(at);
         let len = random.below(512) + 1;
@@ -81,7 +83,7 @@ fn main() {
                     start.elapsed().as_secs_f64()
                 })
                 .fold(f64::MAX, f64::min);
-            speeds += &format!("{name} {:.2}  ", data.len() as f64 / best / 1e9);
+            let _ = write!(speeds, "{name} {:.2}  ", data.len() as f64 / best / 1e9);
         }
         let cutter = Cutter::with_masks(PARAMS, table, kernels[0].1, layout(20, low), layout(16, low)).expect("valid");
         let chunks = cuts(&cutter, &data);

@@ -103,7 +103,7 @@ mod vbmi {
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     fn run(table: &[u64; 256], data: &[u8], from: usize, to: usize, mask: u64) -> Option<usize> {
         let tables = Tables::new(table);
-        let wanted = _mm512_set1_epi16(mask as u16 as i16);
+        let wanted = _mm512_set1_epi16((mask as u16).cast_signed());
         let mut carry = [_mm512_setzero_si512(); 4];
         // Byte `at + i` is the last one of the hash at position `at + i + 1`.
         let mut at = from - 1;

@@ -15,7 +15,7 @@ import type { ResolvedOptions } from './options.ts';
 import { judge, ownerOf, self, temporaryName } from './owner.ts';
 
 /** Name of the folder. */
-export const TEMPORARY_FOLDER = '.~tmp';
+const TEMPORARY_FOLDER = '.~tmp';
 
 const STALE_AFTER_MS = 24 * 60 * 60 * 1_000;
 // Between two slices an abort is noticed.

@@ -19,8 +19,8 @@ import {
 } from '../../core/backend.ts';
 import { PackvaultError } from '../../core/errors.ts';
 import { bodyOf, infoOf, notS3, rangeHeader } from './answers.ts';
-import { changeHeaders, connect, type Session } from './client.ts';
-import { deleteAll } from './deletion.ts';
+import { changeHeaders, connect, type Session, sending } from './client.ts';
+import { type Deletion, deleteAll } from './deletion.ts';
 import { answerOf, brokenAnswer, type FailedCall, s3Error } from './errors.ts';
 import { objectsOf } from './listing.ts';
 import { MAX_OBJECT_SIZE, type ResolvedOptions, resolveOptions, type S3BackendOptions } from './options.ts';
@@ -130,9 +130,8 @@ export class S3Backend implements StorageBackend {
     if (first === undefined) return;
     const call: FailedCall = { verb: 'delete', key: first, location: this.location, signal };
     const { bucket, prefix } = this.#options;
-    await this.#perform(call, async (session) =>
-      deleteAll({ session, bucket, prefix, keys, call, support: this.#deletion }),
-    );
+    const perform: Deletion['perform'] = async (own, request) => this.#perform(own, request);
+    await deleteAll({ bucket, prefix, keys, call, perform, support: this.#deletion });
   }
 
   /** Closes the connections, unless the client was given. A later call opens new ones. */
@@ -190,7 +189,8 @@ export class S3Backend implements StorageBackend {
       return true;
     } catch (error) {
       const { reason, status, attempts } = answerOf(error);
-      if (reason === 'NotImplemented' || status === 501) {
+      // By name: a proxy that is in trouble may say 501, too.
+      if (reason === 'NotImplemented') {
         this.#conditionalWrites = false;
         return false;
       }
@@ -245,10 +245,6 @@ export class S3Backend implements StorageBackend {
 interface Upload {
   readonly body: Uint8Array;
   readonly sha256: Uint8Array | undefined;
-}
-
-function sending(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }
 
 function hash(algorithm: 'sha256' | 'md5', body: Uint8Array): Uint8Array {

@@ -63,6 +63,11 @@ function configOf(options: ResolvedOptions): Sdk.S3ClientConfig {
   };
 }
 
+/** What to send a command with. */
+export function sending(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
+}
+
 /** The headers of a request, before it is signed. */
 export type Headers = Record<string, string>;
 

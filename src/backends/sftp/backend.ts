@@ -16,6 +16,7 @@ import {
   type PutOptions,
   type StorageBackend,
 } from '../../core/backend.ts';
+import { PackvaultError } from '../../core/errors.ts';
 import { objectsOf } from '../ordered-walk.ts';
 import { openSession } from './connection.ts';
 import { explain } from './explain.ts';
@@ -47,6 +48,9 @@ const FOLDERS_AHEAD = 16;
  *   moment both may win: `capabilities.exclusiveCreate` is false;
  * - without `posix-rename@openssh.com`, an object that is overwritten by other bytes is missing for a moment;
  * - without `fsync@openssh.com`, a power loss of the server can take back the last puts: `capabilities.durablePut` is false.
+ *
+ * ALREADY_EXISTS comes only after the name of the object that is there has been synced: whoever meets it may rely on it as on
+ * one of his own.
  *
  * `~/.ssh/config` is not read.
  */
@@ -188,10 +192,11 @@ export class SftpBackend implements StorageBackend {
     const path = this.#pathOf(key);
     try {
       signal?.throwIfAborted();
-      await this.#publisher[mode === 'create' ? 'create' : 'replace'](session, { temporary, path, key, body });
+      await this.#publisher[mode === 'create' ? 'create' : 'replace'](session, { temporary, path, key, body, signal });
       return temporary;
     } catch (error) {
       if (isAbsence(error) && (await session.look(temporary)) === undefined) return undefined;
+      if (isExisting(error)) await this.#folders.sync(session, posix.dirname(path));
       const explained = await explain(session, error, posix.dirname(path), 0);
       await this.#temporaries.discard(session, temporary);
       throw explained;
@@ -212,6 +217,10 @@ export class SftpBackend implements StorageBackend {
   async #lookAt(call: Omit<FailedCall, 'location'>, key: string): Promise<FolderItem['info'] | undefined> {
     return this.#call(call, 0, async (session) => session.look(this.#pathOf(key)));
   }
+}
+
+function isExisting(error: unknown): boolean {
+  return PackvaultError.is(error) && error.code === 'ALREADY_EXISTS';
 }
 
 function vanished(key: string): Error {

@@ -3,6 +3,9 @@ import { PackvaultError } from '../../core/errors.ts';
 import type { Target } from './options.ts';
 import type { Login } from './ssh2.ts';
 
+// What ssh2 says of a server that has no SFTP, runs something else in its place, or has no algorithm in common with us.
+const NO_SFTP = /subsystem|exit code|packet length|packet type|expected version|no matching/i;
+
 /**
  * The error for a connection that failed before it was a session. `cause` is ssh2's or the system's error, `{ timeoutMs }` if the
  * time ran out, or `undefined` if the server hung up without a word.
@@ -21,10 +24,10 @@ export function connectError(cause: unknown, target: Target, logins: readonly Lo
       cause,
     });
   }
-  if (/subsystem|no matching/i.test(message)) {
+  if (NO_SFTP.test(message)) {
     return new PackvaultError({
       code: 'UNSUPPORTED',
-      message: `The server ${where} offers no SFTP that can be used here: ${message}. Nothing was read or written. Switch SFTP on there, and algorithms that are in use today.`,
+      message: `The server ${where} offers no SFTP that can be used here: ${message}. Nothing was read or written. See whether sftp of OpenSSH can connect: SFTP may be switched off for this user, the login shell may print something, or the server knows only outdated algorithms.`,
       context,
       cause,
     });

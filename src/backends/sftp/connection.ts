@@ -6,7 +6,7 @@ import { type HostKeys, hostKeysOf } from './host-key.ts';
 import { loginsOf } from './logins.ts';
 import type { ResolvedOptions, SftpClientOptions, Target } from './options.ts';
 import { type Carrier, Session } from './session.ts';
-import { type ConnectingClient, type Login, loadSsh2, type SftpChannel, type SshClient } from './ssh2.ts';
+import { type ConnectingClient, type Login, loadSsh2, type SftpChannel, type SshClientLike } from './ssh2.ts';
 
 // Finds peers that are gone, and keeps the tables of routers filled, while nothing is asked for.
 const KEEP_ALIVE_MS = 15_000;
@@ -18,28 +18,53 @@ const POLITE_END_MS = 2_000;
  */
 export async function openSession(options: ResolvedOptions, signal: AbortSignal): Promise<Session> {
   const { target } = options;
-  return 'client' in target ? sessionOn(target, options) : connect(target, options, signal);
+  return 'client' in target ? sessionOn(target, options, signal) : connect(target, options, signal);
 }
 
-async function sessionOn({ client: given }: SftpClientOptions, options: ResolvedOptions): Promise<Session> {
-  const { location, stallTimeoutMs } = options;
+async function sessionOn(
+  { client: given }: SftpClientOptions,
+  options: ResolvedOptions,
+  signal: AbortSignal,
+): Promise<Session> {
+  const { location, idleTimeoutMs } = options;
   const isOurs = typeof given === 'function';
   const client = isOurs ? await given() : given;
-  try {
+  const gone = (cause?: unknown): PackvaultError => clientGone(location, isOurs, cause);
+  const start = async (): Promise<Session> => {
     client.setNoDelay(true);
-    return await startSession(client, (channel) => ({
+    return startSession(client, (channel) => ({
       location,
-      stallTimeoutMs,
+      idleTimeoutMs,
       // Its owner decides what keeps the process alive.
       setBusy: () => undefined,
       end: async () => endChannel(channel, isOurs ? client : undefined),
     }));
+  };
+  try {
+    return await inTime(start(), idleTimeoutMs, gone, signal);
   } catch (error) {
-    throw clientGone(location, isOurs, error);
+    if (isOurs) client.end();
+    throw PackvaultError.is(error) ? error : gone(error);
   }
 }
 
-function endChannel(channel: SftpChannel, client: SshClient | undefined): void {
+/** Settles as `work` does, or rejects: with `late()` after so many milliseconds, with the signal's reason when it aborts. */
+async function inTime<T>(work: Promise<T>, ms: number, late: () => PackvaultError, signal: AbortSignal): Promise<T> {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const failure = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), ms);
+    signal.addEventListener('abort', () => reject(signal.reason), { signal: over.signal });
+  });
+  try {
+    return await Promise.race([work, failure]);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+function endChannel(channel: SftpChannel, client: SshClientLike | undefined): void {
   try {
     channel.end();
     client?.end();
@@ -83,33 +108,30 @@ class Attempt {
 
   async run(logins: readonly Login[], hostKeys: HostKeys, signal: AbortSignal): Promise<Session> {
     const { connectTimeoutMs } = this.#target;
-    let refusal: PackvaultError | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    let abort: (() => void) | undefined;
-    const failure = new Promise<never>((_, reject) => {
-      const fail = (error: unknown): void => reject(refusal ?? connectError(error, this.#target, logins));
-      timer = setTimeout(() => fail({ timeoutMs: connectTimeoutMs }), connectTimeoutMs);
-      // An agent that is not there is no failure as long as there are other ways in.
-      this.#client.on('error', (error) => (error?.level === 'agent' ? undefined : fail(error)));
-      this.#client.on('close', () => fail(undefined));
-      abort = () => reject(signal.reason);
-      signal.addEventListener('abort', abort);
-    });
-    // After success nobody waits for it: then it is the session that tells a lost connection.
-    failure.catch(() => undefined);
+    const late = (): PackvaultError => connectError({ timeoutMs: connectTimeoutMs }, this.#target, logins);
     try {
-      this.#begin(logins, hostKeys, (reason) => {
-        refusal = reason;
-      });
-      await Promise.race([this.#ready(), failure]);
-      return await Promise.race([startSession(this.#client, () => this.#carrier()), failure]);
+      return await inTime(this.#establish(logins, hostKeys), connectTimeoutMs, late, signal);
     } catch (error) {
       this.#socket.destroy();
       throw PackvaultError.is(error) ? error : connectError(error, this.#target, logins);
-    } finally {
-      clearTimeout(timer);
-      if (abort !== undefined) signal.removeEventListener('abort', abort);
     }
+  }
+
+  async #establish(logins: readonly Login[], hostKeys: HostKeys): Promise<Session> {
+    let refusal: PackvaultError | undefined;
+    const failure = new Promise<never>((_, reject) => {
+      const fail = (error: unknown): void => reject(refusal ?? connectError(error, this.#target, logins));
+      // An agent that is not there is no failure as long as there are other ways in.
+      this.#client.on('error', (error) => (error?.level === 'agent' ? undefined : fail(error)));
+      this.#client.on('close', () => fail(undefined));
+    });
+    // After success nobody waits for it: then it is the session that tells a lost connection.
+    failure.catch(() => undefined);
+    this.#begin(logins, hostKeys, (reason) => {
+      refusal = reason;
+    });
+    await Promise.race([this.#ready(), failure]);
+    return Promise.race([startSession(this.#client, () => this.#carrier()), failure]);
   }
 
   #begin(logins: readonly Login[], hostKeys: HostKeys, refuse: (reason: PackvaultError) => void): void {
@@ -136,7 +158,7 @@ class Attempt {
   #carrier(): Carrier {
     return {
       location: this.#options.location,
-      stallTimeoutMs: this.#options.stallTimeoutMs,
+      idleTimeoutMs: this.#options.idleTimeoutMs,
       setBusy: (busy) => (busy ? this.#socket.ref() : this.#socket.unref()),
       end: async (now) => {
         if (now) {
@@ -153,7 +175,7 @@ class Attempt {
 }
 
 /** Made where ssh2 hands the channel over: what happens to it from then on must not be missed. */
-async function startSession(client: SshClient, carrierOf: (channel: SftpChannel) => Carrier): Promise<Session> {
+async function startSession(client: SshClientLike, carrierOf: (channel: SftpChannel) => Carrier): Promise<Session> {
   return new Promise((resolve, reject) => {
     client.sftp((error, given) => {
       if (error !== undefined) return reject(error);

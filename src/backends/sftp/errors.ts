@@ -2,7 +2,7 @@
 import { notFound } from '../../core/backend.ts';
 import { type ErrorCode, PackvaultError, type RetryClass } from '../../core/errors.ts';
 
-export type Verb = 'put' | 'get' | 'stat' | 'list' | 'delete';
+type Verb = 'put' | 'get' | 'stat' | 'list' | 'delete';
 
 /** The call that failed. */
 export interface FailedCall {

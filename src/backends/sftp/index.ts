@@ -2,4 +2,4 @@
 export { SftpBackend } from './backend.ts';
 export { parseSftpLocation, type SftpPlace } from './location.ts';
 export type { SftpBackendOptions, SftpClientOptions } from './options.ts';
-export type { SshClient } from './ssh2.ts';
+export type { SshClientLike } from './ssh2.ts';

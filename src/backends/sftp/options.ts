@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os';
 import { PackvaultError } from '../../core/errors.ts';
 import { formatLocation } from './location.ts';
-import type { SshClient } from './ssh2.ts';
+import type { SshClientLike } from './ssh2.ts';
 
 interface CommonOptions {
   /**
@@ -22,7 +22,7 @@ interface CommonOptions {
   /** Connections at most, default 4. Further ones than the first are opened for large objects that are moved at the same time. */
   readonly connections?: number;
   /** How long a server may stay silent when it has something to answer, in milliseconds, default 60,000. */
-  readonly stallTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
 }
 
 /**
@@ -66,7 +66,7 @@ export interface SftpClientOptions extends CommonOptions {
    * A `Client` of ssh2 that is logged in: used until its connection is lost, and never ended. Or a function that makes one:
    * called for each connection that is needed, also after one was lost; these clients are ended with the backend.
    */
-  readonly client: SshClient | (() => SshClient | Promise<SshClient>);
+  readonly client: SshClientLike | (() => SshClientLike | Promise<SshClientLike>);
   /** For people and logs, default `sftp:` and the path. It should not tell a secret. */
   readonly location?: string;
 }
@@ -91,7 +91,7 @@ export function resolveOptions(given: SftpBackendOptions | SftpClientOptions): R
     fileMode: given.fileMode ?? 0o600,
     directoryMode: given.directoryMode ?? 0o700,
     connections: wholeNumber('connections', given.connections ?? 4, 64),
-    stallTimeoutMs: wholeNumber('stallTimeoutMs', given.stallTimeoutMs ?? 60_000, 2 ** 31 - 1),
+    idleTimeoutMs: wholeNumber('idleTimeoutMs', given.idleTimeoutMs ?? 60_000, 2 ** 31 - 1),
   };
   if ('client' in given) {
     // A ready client is one connection; nobody here can make another.

@@ -11,6 +11,7 @@ export interface Publication {
   readonly path: string;
   readonly key: string;
   readonly body: Uint8Array;
+  readonly signal: AbortSignal | undefined;
 }
 
 // Others may take and free the same name between two steps of ours.
@@ -85,10 +86,12 @@ export class Publisher {
    * For servers that refuse to rename onto a name that is taken. An object that has these bytes already is left alone; any other is
    * moved aside first, so for a moment there is none.
    */
-  async #replaceInSteps(session: Session, { temporary, path, key, body }: Publication): Promise<void> {
-    if (await holds(session, path, key, body)) return;
+  async #replaceInSteps(session: Session, what: Publication): Promise<void> {
+    if (await holds(session, what)) return;
+    const { temporary, path } = what;
     for (let attempt = 1; ; attempt += 1) {
-      const aside = this.#temporaries.newPath();
+      what.signal?.throwIfAborted();
+      const aside = this.#temporaries.pathAside();
       try {
         await session.rename(path, aside);
       } catch (error) {
@@ -99,9 +102,20 @@ export class Publisher {
         await session.rename(temporary, path);
         return await this.#temporaries.discard(session, aside);
       } catch (error) {
-        // If the name is taken again, by what another client put there, the older object is done with.
-        await session.rename(aside, path).catch(async () => this.#temporaries.discard(session, aside));
+        await this.#putBack(session, aside, path);
         if (isAbsence(error) || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** If the connection is lost before, the object stays aside, where a person finds it and nobody removes it. */
+  async #putBack(session: Session, aside: string, path: string): Promise<void> {
+    try {
+      await session.rename(aside, path);
+    } catch (error) {
+      // The name is taken again, by what another client put there: the older object is done with.
+      if (statusOf(error) !== undefined && (await session.look(path)) !== undefined) {
+        await this.#temporaries.discard(session, aside);
       }
     }
   }
@@ -116,9 +130,11 @@ async function isObject(session: Session, path: string, refusal?: unknown): Prom
 }
 
 /** Whether the object is there with exactly these bytes. */
-async function holds(session: Session, path: string, key: string, body: Uint8Array): Promise<boolean> {
+async function holds(session: Session, { path, key, body, signal }: Publication): Promise<boolean> {
   const found = await session.look(path);
   if (found?.size !== body.byteLength) return false;
-  const there = await readObject(session, { path, key, range: undefined, maxBytes: body.byteLength }, undefined);
+  const there = await readObject(session, { path, key, range: undefined, maxBytes: body.byteLength }, signal);
+  // From here on the body may be its owner's again.
+  signal?.throwIfAborted();
   return Buffer.compare(there, body) === 0;
 }

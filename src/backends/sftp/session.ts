@@ -34,7 +34,7 @@ export interface Extensions {
 export interface Carrier {
   /** For messages. */
   readonly location: string;
-  readonly stallTimeoutMs: number;
+  readonly idleTimeoutMs: number;
   /** Whether answers are awaited: only then does the connection keep the process alive. */
   setBusy(busy: boolean): void;
   /** Ends the connection, politely or (`now`) at once. Resolves when it has ended. */
@@ -265,8 +265,8 @@ export class Session {
     this.#waiting.add(reject);
     if (this.#waiting.size > 1) return;
     this.#carrier.setBusy(true);
-    const { location, stallTimeoutMs } = this.#carrier;
-    this.#stallTimer = setTimeout(() => this.fail(stalled(location, stallTimeoutMs)), stallTimeoutMs);
+    const { location, idleTimeoutMs } = this.#carrier;
+    this.#stallTimer = setTimeout(() => this.fail(stalled(location, idleTimeoutMs)), idleTimeoutMs);
   }
 
   /** After an answer: the time for the next one begins. */
@@ -293,7 +293,7 @@ function infoOf({ mode, size, mtime }: Attributes): FileInfo {
 }
 
 /** UNAVAILABLE: the connection is gone. */
-export function connectionLost(location: string, cause?: unknown): PackvaultError {
+function connectionLost(location: string, cause?: unknown): PackvaultError {
   return new PackvaultError({
     code: 'UNAVAILABLE',
     message: `The connection to ${location} was lost. No part of an object is visible. The same call may be repeated: it connects again.`,
@@ -302,10 +302,10 @@ export function connectionLost(location: string, cause?: unknown): PackvaultErro
   });
 }
 
-function stalled(location: string, stallTimeoutMs: number): PackvaultError {
+function stalled(location: string, idleTimeoutMs: number): PackvaultError {
   return new PackvaultError({
     code: 'UNAVAILABLE',
-    message: `${location} has not answered for ${stallTimeoutMs} ms, so the connection was given up. No part of an object is visible. The same call may be repeated: it connects again.`,
-    context: { location, stallTimeoutMs },
+    message: `${location} has not answered for ${idleTimeoutMs} ms, so the connection was given up. No part of an object is visible. The same call may be repeated: it connects again.`,
+    context: { location, idleTimeoutMs },
   });
 }

@@ -52,7 +52,7 @@ export interface SftpChannel {
 }
 
 /** A `Client` of ssh2 that is connected and logged in. */
-export interface SshClient {
+export interface SshClientLike {
   /** The channel is an `SftpChannel`; the types of ssh2 tell it in another way. */
   sftp(answer: (error: Error | undefined, channel: unknown) => void): unknown;
   setNoDelay(noDelay: boolean): unknown;
@@ -82,7 +82,7 @@ export type Login =
     };
 
 /** A `Client` of ssh2 that connects. */
-export interface ConnectingClient extends SshClient {
+export interface ConnectingClient extends SshClientLike {
   on(event: 'ready' | 'close' | 'error', listener: (error?: Error & { readonly level?: string }) => void): unknown;
   connect(settings: {
     readonly sock: Duplex;

@@ -38,9 +38,9 @@ export class Temporaries {
     this.#folder = posix.join(options.path, TEMPORARY_FOLDER);
   }
 
-  /** A path that nobody else uses. */
-  newPath(): string {
-    return posix.join(this.#folder, `${US}.${randomBytes(8).toString('hex')}`);
+  /** A path that nobody else uses, for an object that has to make room. What stands there is never taken for stale. */
+  pathAside(): string {
+    return posix.join(this.#folder, `replaced.${randomBytes(8).toString('hex')}`);
   }
 
   /**
@@ -50,7 +50,7 @@ export class Temporaries {
   async write(session: Session, body: Uint8Array, signal: AbortSignal | undefined): Promise<string> {
     await this.#folders.ensure(session, this.#folder);
     for (const left of this.#left) session.forget(this.discard(session, left));
-    const path = this.newPath();
+    const path = posix.join(this.#folder, `${US}.${randomBytes(8).toString('hex')}`);
     try {
       const handle = await session.open(path, 'wx', this.#options.fileMode);
       this.#swept ??= this.#sweep(session, handle);

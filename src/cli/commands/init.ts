@@ -33,8 +33,8 @@ These options are chosen once and stay.`,
       signal,
     };
     const encrypted = !context.flag('no-encryption');
-    const passphrase = encrypted ? await newPassphrase('PACKVAULT_PASSWORD', signal) : undefined;
-    const repository = await naming(location, () => Repository.init(location, { ...options, passphrase }));
+    const secret = encrypted ? { passphrase: await newPassphrase('PACKVAULT_PASSWORD', signal) } : {};
+    const repository = await naming(location, () => Repository.init(location, { ...options, ...secret }));
     await repository.close();
     context.output.result('summary', { repository: location, encrypted }, () =>
       encrypted

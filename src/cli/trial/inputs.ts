@@ -9,7 +9,7 @@ import { PackvaultError } from '../../index.ts';
 import { bytes } from '../render.ts';
 
 /** A file at one moment. */
-export interface Version {
+interface Version {
   readonly path: string;
   readonly size: number;
   readonly sha256: string;

@@ -71,7 +71,7 @@ export class Trial {
     const init = { ...options, packSize: packSize(this.#inputs) };
     await this.#step(
       'make a repository',
-      () => `encrypted, in packs of ${bytes(init.packSize)}`,
+      () => `encrypted, ${bytes(init.packSize)} packs`,
       async () => [await (await Repository.init(location, init)).close()],
     );
     const repository = await Repository.open(location, options);
@@ -187,7 +187,7 @@ function ratio(original: number, stored: number): string {
 }
 
 function damageText({ flippedBytes }: Damage): string {
-  return `2 packs deleted\n1 index deleted\n${flippedBytes} bytes flipped in a third pack`;
+  return `2 packs deleted\n1 index deleted\n${flippedBytes} bytes flipped in a third`;
 }
 
 function repairText({ packsRepaired, indexRebuilt }: RepairResult): string {

@@ -4,7 +4,7 @@ import { PackvaultError } from '../../../src/core/errors.ts';
 import { infosOf, turnsOfEventLoop } from '../../../src/testing/expect.ts';
 
 /** Makes an instance lie. */
-export type Wrap = (honest: StorageBackend) => StorageBackend;
+type Wrap = (honest: StorageBackend) => StorageBackend;
 
 export interface Lie {
   readonly what: string;

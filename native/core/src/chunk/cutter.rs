@@ -1,4 +1,4 @@
-//! The cut rule (docs/format.md §19): normalized chunking (Xia et al., "FastCDC", 2016) with a warm window.
+//! The cut rule (docs/format.md §19): normalized chunking (Xia et al., "`FastCDC`", 2016) with a warm window.
 
 use super::gear::WINDOW;
 use crate::error::{Error, Result};

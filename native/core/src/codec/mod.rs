@@ -76,18 +76,17 @@ impl Encoder {
 }
 
 /// Decompresses chunks; keeps its contexts, so one per worker.
+#[derive(Default)]
 pub struct Decoder {
-    zstd: DCtx<'static>,
+    zstd: Option<DCtx<'static>>,
     deflate: Option<Decompressor>,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
-        let mut zstd = DCtx::create();
-        // A window never needs to exceed the largest chunk or record; a frame that asks for more is refused.
-        let _ = zstd.set_parameter(DParameter::WindowLogMax(28));
-        Self { zstd, deflate: None }
-    }
+/// A window never needs to exceed the largest chunk or record; a frame that asks for more is refused.
+fn zstd_context() -> DCtx<'static> {
+    let mut zstd = DCtx::create();
+    let _ = zstd.set_parameter(DParameter::WindowLogMax(28));
+    zstd
 }
 
 impl Decoder {
@@ -111,7 +110,12 @@ impl Decoder {
             }
             0 => return Err(wrong_length()),
             1 => {
-                self.zstd.decompress(out, payload).map_err(|_| Error::corrupt("A zstd payload does not decompress."))?
+                // Exactly one frame: several, or what else may stand between them, are not of the format.
+                if zstd_safe::find_frame_compressed_size(payload).ok() != Some(payload.len()) {
+                    return Err(Error::corrupt("A zstd payload is not one frame."));
+                }
+                let zstd = self.zstd.get_or_insert_with(zstd_context);
+                zstd.decompress(out, payload).map_err(|_| Error::corrupt("A zstd payload does not decompress."))?
             }
             2 => self.inflate(payload, out)?,
             _ => return Err(Error::new(Code::FormatTooNew, "A chunk has a codec that needs a newer packvault.")),

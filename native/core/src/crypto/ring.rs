@@ -45,7 +45,7 @@ impl KeyRing {
         };
         let mut key = Zeroizing::new([0_u8; 32]);
         ring.sub("chunk-id", key.as_mut());
-        ring.chunk_key = key.clone();
+        ring.chunk_key.clone_from(&key);
         ring.sub("salt", key.as_mut());
         ring.salt_key = key;
         ring

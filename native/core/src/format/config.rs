@@ -153,7 +153,8 @@ impl Config {
     /// Reads config without authenticating it: what is in it is needed to find the key.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::corrupt("config.json is damaged.").with("key", names::CONFIG);
-        let version: Version = serde_json::from_slice(bytes).map_err(|_| damaged())?;
+        let version: Version =
+            serde_json::from_slice(bytes).map_err(|_| if is_foreign(bytes) { foreign() } else { damaged() })?;
         if version.packvault > VERSION || !version.features.required.is_empty() {
             return Err(Error::new(
                 Code::FormatTooNew,
@@ -212,6 +213,20 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether this is somebody else's JSON, of which there is much under this name.
+fn is_foreign(bytes: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
+    parsed.is_ok_and(|members| !members.is_empty() && !members.contains_key("packvault"))
+}
+
+fn foreign() -> Error {
+    Error::new(
+        Code::NotARepository,
+        "There is no packvault repository here: config.json is another program's. Nothing was changed. Choose another place.",
+    )
+    .with("key", names::CONFIG)
 }
 
 fn tag(ring: &KeyRing, head: &[u8]) -> [u8; 32] {

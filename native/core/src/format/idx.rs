@@ -103,17 +103,14 @@ impl Idx {
 
     fn add_to(mut self, parts: &mut Vec<Self>, room: &mut usize, target: usize) {
         let len = self.raw_len();
-        match parts.last_mut().filter(|_| len <= *room) {
-            Some(part) => {
-                part.packs.append(&mut self.packs);
-                part.groups.append(&mut self.groups);
-                part.withdrawals.append(&mut self.withdrawals);
-                *room -= len;
-            }
-            None => {
-                parts.push(self);
-                *room = target.saturating_sub(len);
-            }
+        if let Some(part) = parts.last_mut().filter(|_| len <= *room) {
+            part.packs.append(&mut self.packs);
+            part.groups.append(&mut self.groups);
+            part.withdrawals.append(&mut self.withdrawals);
+            *room -= len;
+        } else {
+            parts.push(self);
+            *room = target.saturating_sub(len);
         }
     }
 

@@ -110,7 +110,7 @@ impl KeyFile {
         let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
         let body = text.rfind(CHECKSUM).ok_or_else(damaged)?;
         let stored = text[body + CHECKSUM.len()..].strip_suffix("\"}\n").and_then(names::hash).ok_or_else(damaged)?;
-        if !equal(&stored, &sha256(text[..body].as_bytes())) {
+        if !equal(&stored, &sha256(&bytes[..body])) {
             return Err(damaged());
         }
         let head: Head = serde_json::from_str(text).map_err(|_| damaged())?;

@@ -6,9 +6,9 @@ use crate::crypto::seal::{ObjectKeys, TAG};
 use crate::error::{Error, Result};
 
 /// Magic of the head.
-pub const HEAD_MAGIC: &[u8; 8] = b"PVLTPACK";
+pub const HEAD_MAGIC: [u8; 8] = *b"PVLTPACK";
 /// Magic of the tail.
-pub const TAIL_MAGIC: &[u8; 8] = b"PVLTPEND";
+pub const TAIL_MAGIC: [u8; 8] = *b"PVLTPEND";
 /// Bytes before the first frame.
 pub const HEAD: usize = 72;
 /// Bytes behind the table.
@@ -22,8 +22,8 @@ pub const FRAME_OVERHEAD: usize = MARKER + FRAME_HEAD + TAG;
 /// Bytes of a table entry.
 pub const ENTRY: usize = 48;
 /// What a frame's marker ends in.
-pub const FRAME_CHECK: &[u8; 8] = b"pvframe1";
-const TABLE_CHECK: &[u8; 8] = b"pvtable1";
+pub const FRAME_CHECK: [u8; 8] = *b"pvframe1";
+const TABLE_CHECK: [u8; 8] = *b"pvtable1";
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,15 +184,15 @@ impl PackBuilder {
         tail[..MARKER].copy_from_slice(&pointer);
         tail[16..48].copy_from_slice(salt);
         tail[48..80].copy_from_slice(&keys.commitment);
-        tail[80..].copy_from_slice(TAIL_MAGIC);
+        tail[80..].copy_from_slice(&TAIL_MAGIC);
         hash.update(tail);
         Ok(Sealed { name: hash.finish(), salt: *salt, len: from + TAIL, entries: self.entries })
     }
 }
 
 /// Writes magic, salt and commitment.
-pub(super) fn write_ends(keys: &ObjectKeys, magic: &[u8; 8], out: &mut [u8]) {
-    out[..8].copy_from_slice(magic);
+pub(super) fn write_ends(keys: &ObjectKeys, magic: [u8; 8], out: &mut [u8]) {
+    out[..8].copy_from_slice(&magic);
     out[8..40].copy_from_slice(keys.salt());
     out[40..72].copy_from_slice(&keys.commitment);
 }
@@ -204,11 +204,11 @@ fn write_plain(out: &mut [u8], entry: &Entry, payload: &[u8]) {
     out[FRAME_HEAD..FRAME_HEAD + payload.len()].copy_from_slice(payload);
 }
 
-fn marker(a: u32, b: u32, check: &[u8; 8]) -> [u8; MARKER] {
+fn marker(a: u32, b: u32, check: [u8; 8]) -> [u8; MARKER] {
     let mut out = [0; MARKER];
     out[..4].copy_from_slice(&a.to_le_bytes());
     out[4..8].copy_from_slice(&b.to_le_bytes());
-    out[8..].copy_from_slice(check);
+    out[8..].copy_from_slice(&check);
     out
 }
 
@@ -224,6 +224,7 @@ fn seal_frame(keys: &ObjectKeys, ordinal: u32, frame: &mut [u8]) -> Result<()> {
 }
 
 /// The keys of a pack whose salt is known from elsewhere (idx, head or tail) and whose epoch is not: the first that opens a frame.
+#[must_use]
 pub fn keys_by_frame(ring: &KeyRing, salt: [u8; 32], frame: &[u8]) -> Option<ObjectKeys> {
     // A marker in clear reads well under every epoch: there only the tag tells them apart.
     let told_by_marker = ring.encrypted || ring.epoch == 0;
@@ -238,7 +239,7 @@ pub fn read_marker(keys: &ObjectKeys, frame: &[u8]) -> Result<(u32, u32)> {
     let mut mark = [0; MARKER];
     mark.copy_from_slice(frame.get(..MARKER).ok_or_else(|| Error::corrupt("A frame is cut short."))?);
     keys.find(&mut mark)?;
-    if &mark[8..] != FRAME_CHECK {
+    if mark[8..] != FRAME_CHECK {
         return Err(Error::corrupt("A frame's marker is damaged."));
     }
     let word = |at: usize| u32::from_le_bytes([mark[at], mark[at + 1], mark[at + 2], mark[at + 3]]);
@@ -280,6 +281,7 @@ pub fn open_body(keys: &ObjectKeys, ordinal: u32, body: &[u8], plain: &mut Vec<u
 }
 
 /// Keys of a whole pack from its head or tail, or from a salt that an idx knows.
+#[must_use]
 pub fn keys_of(ring: &KeyRing, pack: &[u8], idx_salt: Option<&[u8; 32]>) -> Option<ObjectKeys> {
     let ends = [pack.get(8..72), pack.len().checked_sub(72).and_then(|at| pack.get(at..at + 64))];
     for end in ends.into_iter().flatten() {
@@ -313,7 +315,7 @@ pub fn read_table(keys: &ObjectKeys, pack: &[u8]) -> Result<Vec<Entry>> {
     let mut pointer = [0; MARKER];
     pointer.copy_from_slice(&pack[tail_at..tail_at + MARKER]);
     keys.find(&mut pointer)?;
-    if &pointer[8..] != TABLE_CHECK {
+    if pointer[8..] != TABLE_CHECK {
         return Err(bounds());
     }
     let mut cursor = Cursor::new(&pointer);

@@ -7,8 +7,8 @@ use crate::crypto::ring::{KeyRing, SaltMaker};
 use crate::crypto::seal::TAG;
 use crate::error::{Error, Result};
 
-const HEAD_MAGIC: &[u8; 8] = b"PVLTPARI";
-const TAIL_MAGIC: &[u8; 8] = b"PVLTPARE";
+const HEAD_MAGIC: [u8; 8] = *b"PVLTPARI";
+const TAIL_MAGIC: [u8; 8] = *b"PVLTPARE";
 /// Bytes before the shard.
 pub const HEAD: usize = 72;
 /// Bytes behind the description.
@@ -128,7 +128,7 @@ pub fn seal(
     tail[..8].copy_from_slice(&((body.len() + TAG) as u64).to_le_bytes());
     tail[8..40].copy_from_slice(keys.salt());
     tail[40..72].copy_from_slice(&keys.commitment);
-    tail[72..].copy_from_slice(TAIL_MAGIC);
+    tail[72..].copy_from_slice(&TAIL_MAGIC);
     Ok(at + body.len() + TAG + TAIL)
 }
 
@@ -162,7 +162,7 @@ pub fn open_end(ring: &KeyRing, head: &[u8], end: &[u8]) -> Result<(Description,
 #[must_use]
 pub fn description_len(tail: &[u8], size: u64) -> Option<u64> {
     let len = u64::from_le_bytes(*tail.first_chunk::<8>()?);
-    (tail.len() == TAIL && tail.ends_with(TAIL_MAGIC) && len <= size.checked_sub((HEAD + TAIL) as u64)?).then_some(len)
+    (tail.len() == TAIL && tail.ends_with(&TAIL_MAGIC) && len <= size.checked_sub((HEAD + TAIL) as u64)?).then_some(len)
 }
 
 fn damaged() -> Error {

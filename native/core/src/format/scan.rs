@@ -61,7 +61,7 @@ fn next_marker(keys: &ObjectKeys, pack: &[u8], mut at: usize) -> Option<(usize, 
         }
         keys.find(&mut window).ok()?;
         for (i, mark) in window.chunks_exact(MARKER).enumerate() {
-            if &mark[8..] != FRAME_CHECK {
+            if mark[8..] != FRAME_CHECK {
                 continue;
             }
             let word = |from: usize| u32::from_le_bytes([mark[from], mark[from + 1], mark[from + 2], mark[from + 3]]);

@@ -5,7 +5,7 @@ mod table;
 pub use load::{Loader, list_all};
 pub use table::{ByPack, Row, Table};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::crypto::ring::ChunkId;
@@ -29,6 +29,9 @@ impl Hasher for IdHasher {
 
     fn write_usize(&mut self, _: usize) {}
 }
+
+/// A set of 32-byte ids.
+pub type IdSet = HashSet<[u8; 32], BuildHasherDefault<IdHasher>>;
 
 /// A map from 32-byte ids, in the same order on every run.
 pub type IdMap<V> = HashMap<[u8; 32], V, BuildHasherDefault<IdHasher>>;

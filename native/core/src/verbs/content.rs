@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::Repository;
-use super::fetch::read_chunk;
+use super::fetch::Current;
 use crate::crypto::ring::ChunkId;
 use crate::error::{Error, Result};
 use crate::format::limits;
 use crate::format::list::{self, List};
-use crate::index::Index;
 use crate::world::World;
 
 /// A data chunk of an item, and where its bytes belong.
@@ -26,7 +25,7 @@ pub struct Leaf {
 pub struct Walk<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
-    index: Arc<Index>,
+    current: Arc<Current>,
     /// Per level: entries that are still to do, in reverse, and their level.
     stack: Vec<(u8, Vec<list::Ref>)>,
     offset: u64,
@@ -37,12 +36,12 @@ impl<'a, W: World> Walk<'a, W> {
     pub async fn start(
         world: &'a W,
         repo: &'a Arc<Repository>,
-        index: Arc<Index>,
+        current: Arc<Current>,
         root: &ChunkId,
         size: u64,
         from: u64,
     ) -> Result<Self> {
-        let mut walk = Self { world, repo, index, stack: Vec::new(), offset: 0 };
+        let mut walk = Self { world, repo, current, stack: Vec::new(), offset: 0 };
         let list = walk.read(root, size).await?;
         if list.level > limits::LIST_LEVEL {
             return Err(Error::corrupt("A list chunk's level is out of bounds."));
@@ -110,7 +109,7 @@ impl<'a, W: World> Walk<'a, W> {
     }
 
     async fn read(&self, id: &ChunkId, size: u64) -> Result<List> {
-        let list = list::decode(&read_chunk(self.world, self.repo, &self.index, id).await?)?;
+        let list = list::decode(&self.current.read(self.world, self.repo, id, None).await?)?;
         if list.size() == Some(size) {
             Ok(list)
         } else {

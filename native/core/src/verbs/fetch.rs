@@ -71,6 +71,46 @@ impl Opener {
     }
 }
 
+/// The index of a restore. A round may move what it names while the restore runs (docs/format.md §15): what is not there any more is
+/// looked for again with an index that is up to date.
+pub struct Current(Mutex<Arc<Index>>);
+
+impl Current {
+    /// Starts with this index.
+    #[must_use]
+    pub fn new(index: Arc<Index>) -> Self {
+        Self(Mutex::new(index))
+    }
+
+    /// The newest that was needed so far.
+    #[must_use]
+    pub fn index(&self) -> Arc<Index> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The raw bytes of a chunk that one place, if any, did not give.
+    pub async fn read<W: World>(
+        &self,
+        world: &W,
+        repo: &Arc<Repository>,
+        id: &ChunkId,
+        tried: Option<Location>,
+    ) -> Result<Vec<u8>> {
+        let index = self.index();
+        match rescue(world, repo, &index, id, tried).await {
+            Err(error) if error.is_damage() => {
+                let fresh = repo.view(world).await?.index;
+                if Arc::ptr_eq(&fresh, &index) {
+                    return Err(error);
+                }
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
+                rescue(world, repo, &fresh, id, None).await
+            }
+            other => other,
+        }
+    }
+}
+
 /// The raw bytes of a chunk. Tries every place that holds it, then parity. `CORRUPT` if all fail.
 pub async fn read_chunk<W: World>(world: &W, repo: &Arc<Repository>, index: &Index, id: &ChunkId) -> Result<Vec<u8>> {
     rescue(world, repo, index, id, None).await
@@ -87,30 +127,21 @@ pub async fn rescue<W: World>(
     let mut opener = Opener::default();
     let mut out = Vec::new();
     for place in index.locations(id).into_iter().filter(|place| Some(*place) != tried) {
-        out.resize(place.raw_len as usize, 0);
-        match read_place(world, repo, index, id, place, &mut opener, &mut out).await {
+        let pack = &index.packs()[place.pack as usize];
+        let range = (u64::from(place.offset), u64::from(place.length));
+        let read = world.get(&names::pack(&pack.name), Some(range), u64::from(limits::FRAME)).await;
+        let done = read.and_then(|stored| {
+            out.resize(place.raw_len as usize, 0);
+            let keys = keys_by_frame(&repo.ring, pack.salt, stored.as_ref());
+            opener.open(repo, keys.as_ref(), id, stored.as_ref(), &mut out)
+        });
+        match done {
             Ok(()) => return Ok(out),
             Err(e) if e.is_damage() => {}
             Err(e) => return Err(e),
         }
     }
     heal_chunk(world, repo, index, id).await
-}
-
-async fn read_place<W: World>(
-    world: &W,
-    repo: &Arc<Repository>,
-    index: &Index,
-    id: &ChunkId,
-    place: Location,
-    opener: &mut Opener,
-    out: &mut [u8],
-) -> Result<()> {
-    let pack = &index.packs()[place.pack as usize];
-    let range = (u64::from(place.offset), u64::from(place.length));
-    let stored = world.get(&names::pack(&pack.name), Some(range), u64::from(limits::FRAME)).await?;
-    let keys = keys_by_frame(&repo.ring, pack.salt, stored.as_ref());
-    opener.open(repo, keys.as_ref(), id, stored.as_ref(), out)
 }
 
 /// The raw bytes of a chunk that no place gives as it is: from parity, place by place.

@@ -71,7 +71,7 @@ pub struct GroupReader<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
     group: &'a Group,
-    description: Option<Description>,
+    description: Option<Arc<Description>>,
     /// Without a description: which members and rows are whole, by SHA-256.
     whole: Vec<bool>,
 }
@@ -79,12 +79,19 @@ pub struct GroupReader<'a, W: World> {
 impl<'a, W: World> GroupReader<'a, W> {
     /// Reads a description of the group; where none can be read, judges whole objects.
     pub async fn open(world: &'a W, repo: &'a Arc<Repository>, group: &'a Group) -> Result<Self> {
-        let mut reader = Self { world, repo, group, description: None, whole: Vec::new() };
+        let known = repo.known_description(|d| speaks_of(d, group));
+        let mut reader = Self { world, repo, group, description: known, whole: Vec::new() };
         for row in 0..group.parity.len() {
-            if let Some(description) = reader.describe(row).await? {
-                reader.description = Some(description);
+            if reader.description.is_some() {
                 return Ok(reader);
             }
+            reader.description = reader.describe(row).await?.map(Arc::new);
+            if let Some(description) = &reader.description {
+                repo.remember_description(description.clone());
+            }
+        }
+        if reader.description.is_some() {
+            return Ok(reader);
         }
         for part in group.members.iter().chain(&group.parity) {
             let whole = reader.is_whole(part, reader.whole.len() < group.members.len()).await?;
@@ -96,26 +103,30 @@ impl<'a, W: World> GroupReader<'a, W> {
     /// The description of the group, if one could be read.
     #[must_use]
     pub fn description(&self) -> Option<&Description> {
-        self.description.as_ref()
+        self.description.as_deref()
     }
 
     /// The description that the parity object of a row carries, if it can be read and speaks of this group.
-    pub async fn describe(&self, row: usize) -> Result<Option<Description>> {
+    async fn describe(&self, row: usize) -> Result<Option<Description>> {
         let part = self.group.parity[row];
         let from = HEAD as u64 + self.group.shard_len;
         if part.size <= from {
             return Ok(None);
         }
         let key = names::parity(&part.name);
-        let end = optional(self.world.get(&key, Some((from, part.size - from)), limits::PACK).await)?;
-        let head = optional(self.world.get(&key, Some((0, HEAD as u64)), limits::PACK).await)?;
-        let (Some(end), Some(head)) = (end, head) else { return Ok(None) };
-        let opened = parity::open_end(&self.repo.ring, head.as_ref(), end.as_ref()).ok();
-        Ok(opened
-            .filter(|(d, r)| {
-                *r as usize == row && d.members == self.group.members && d.shard_len == self.group.shard_len
-            })
-            .map(|(d, _)| d))
+        let Some(end) = optional(self.world.get(&key, Some((from, part.size - from)), limits::PACK).await)? else {
+            return Ok(None);
+        };
+        let opened = match parity::open_end(&self.repo.ring, &[], end.as_ref()) {
+            // The salt at the end may be damaged, and the one at the head not.
+            Err(_) => {
+                let head = optional(self.world.get(&key, Some((0, HEAD as u64)), limits::PACK).await)?;
+                let Some(head) = head else { return Ok(None) };
+                parity::open_end(&self.repo.ring, head.as_ref(), end.as_ref())
+            }
+            opened => opened,
+        };
+        Ok(opened.ok().filter(|(d, r)| *r as usize == row && speaks_of(d, self.group)).map(|(d, _)| d))
     }
 
     async fn is_whole(&self, part: &Part, member: bool) -> Result<bool> {
@@ -193,9 +204,14 @@ impl<'a, W: World> GroupReader<'a, W> {
 
     async fn member(&self, column: usize, from: u64, to: u64) -> Result<Vec<Option<Vec<u8>>>> {
         let part = self.group.members[column];
-        let hashes = self.description.as_ref().map(|d| d.member_blocks[column].as_slice());
-        let trusted = self.whole.get(column).copied().unwrap_or(false);
-        self.blocks(&names::pack(&part.name), 0, part.size, hashes, trusted, (from, to)).await
+        let object = Blocked {
+            key: names::pack(&part.name),
+            base: 0,
+            size: part.size,
+            hashes: self.description.as_ref().map(|d| d.member_blocks[column].as_slice()),
+            whole: self.whole.get(column).copied().unwrap_or(false),
+        };
+        self.blocks(&object, from, to).await
     }
 
     async fn row(&self, row: usize, from: u64, to: u64) -> Result<Vec<Option<Vec<u8>>>> {
@@ -203,49 +219,32 @@ impl<'a, W: World> GroupReader<'a, W> {
         if part.size == 0 {
             return Ok((from..to).map(|_| None).collect());
         }
-        let hashes = self.description.as_ref().map(|d| d.shard_blocks[row].as_slice());
-        let trusted = self.whole.get(self.group.members.len() + row).copied().unwrap_or(false);
-        self.blocks(&names::parity(&part.name), HEAD as u64, self.group.shard_len, hashes, trusted, (from, to)).await
+        let object = Blocked {
+            key: names::parity(&part.name),
+            base: HEAD as u64,
+            size: self.group.shard_len,
+            hashes: self.description.as_ref().map(|d| d.shard_blocks[row].as_slice()),
+            whole: self.whole.get(self.group.members.len() + row).copied().unwrap_or(false),
+        };
+        self.blocks(&object, from, to).await
     }
 
-    /// Blocks of an object whose blocks start at `base`: those that are missing or wrong are `None`.
-    async fn blocks(
-        &self,
-        key: &str,
-        base: u64,
-        size: u64,
-        hashes: Option<&[BlockHash]>,
-        trusted: bool,
-        (from, to): (u64, u64),
-    ) -> Result<Vec<Option<Vec<u8>>>> {
+    /// Blocks `from..to` of an object: those that are missing or wrong are `None`.
+    async fn blocks(&self, object: &Blocked<'_>, from: u64, to: u64) -> Result<Vec<Option<Vec<u8>>>> {
         let start = from * BLOCK as u64;
-        let end = size.min(to * BLOCK as u64);
+        let end = object.size.min(to * BLOCK as u64);
         if start >= end {
             return Ok((from..to).map(|_| Some(Vec::new())).collect());
         }
-        let got = match optional(self.world.get(key, Some((base + start, end - start)), limits::PACK).await)? {
+        let (at, len) = (object.base + start, end - start);
+        let got = match optional(self.world.get(&object.key, Some((at, len)), limits::PACK).await)? {
             Some(got) => Some(got),
             // A shorter object: what is left of it may still serve, block by block.
-            None => self.shorter(key, base + start, end - start).await?,
+            None => self.shorter(&object.key, at, len).await?,
         };
-        Ok((from..to)
-            .map(|stripe| {
-                let at = ((stripe - from) as usize) * BLOCK;
-                let len = block_len(size, stripe);
-                let bytes = if len == 0 {
-                    Some([].as_slice())
-                } else {
-                    got.as_ref().and_then(|g| g.as_ref().get(at..at + len))
-                };
-                let good = |bytes: &&[u8]| match hashes {
-                    Some(hashes) => {
-                        len == 0 || hashes.get(stripe as usize).is_some_and(|h| *h == parity::block_hash(bytes))
-                    }
-                    None => trusted,
-                };
-                bytes.filter(good).map(<[u8]>::to_vec)
-            })
-            .collect())
+        let got = got.as_ref().map(AsRef::as_ref).unwrap_or_default();
+        let block = |number| object.block(got, number, (number - from) as usize * BLOCK).map(<[u8]>::to_vec);
+        Ok((from..to).map(block).collect())
     }
 
     async fn shorter(&self, key: &str, offset: u64, most: u64) -> Result<Option<W::Bytes>> {
@@ -255,6 +254,40 @@ impl<'a, W: World> GroupReader<'a, W> {
             return Ok(None);
         }
         optional(self.world.get(key, Some((offset, len)), limits::PACK).await)
+    }
+}
+
+fn speaks_of(description: &Description, group: &Group) -> bool {
+    description.members == group.members
+        && description.shard_len == group.shard_len
+        && description.shard_blocks.len() == group.parity.len()
+}
+
+/// An object that is read in blocks.
+struct Blocked<'a> {
+    key: String,
+    /// Where its first block starts.
+    base: u64,
+    /// Bytes of all blocks.
+    size: u64,
+    hashes: Option<&'a [BlockHash]>,
+    /// Without hashes: whether the whole object is right.
+    whole: bool,
+}
+
+impl Blocked<'_> {
+    /// A block that stands at `at` of what was read, if it is there and right.
+    fn block<'b>(&self, read: &'b [u8], number: u64, at: usize) -> Option<&'b [u8]> {
+        let len = block_len(self.size, number);
+        if len == 0 {
+            return Some(&[]);
+        }
+        let bytes = read.get(at..at + len)?;
+        let good = match self.hashes {
+            Some(hashes) => hashes.get(number as usize).is_some_and(|hash| *hash == parity::block_hash(bytes)),
+            None => self.whole,
+        };
+        good.then_some(bytes)
     }
 }
 

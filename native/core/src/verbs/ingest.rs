@@ -17,7 +17,7 @@ use crate::format::list::Ref;
 use crate::format::pack::FrameKind;
 use crate::format::snapshot::{Item, Snapshot, check_labels};
 use crate::format::{Kind, names, record, time};
-use crate::index::IdMap;
+use crate::index::IdSet;
 use crate::world::{Source, World};
 
 /// Name and version of this engine, for snapshots.
@@ -54,7 +54,7 @@ struct Job<W: World, S: Source<W>> {
     writer: PackWriter<W>,
     view: View,
     relied: Vec<bool>,
-    own: StdMutex<IdMap<()>>,
+    own: StdMutex<IdSet>,
     assembly: StdMutex<Assembly>,
     new_chunks: AtomicU64,
     id: [u8; 16],
@@ -153,8 +153,8 @@ impl<W: World, S: Source<W>> Job<W, S> {
 }
 
 /// Says that this commit stores a chunk. False if it does already.
-fn claim(own: &StdMutex<IdMap<()>>, id: ChunkId) -> bool {
-    own.lock().unwrap_or_else(PoisonError::into_inner).insert(id, ()).is_none()
+fn claim(own: &StdMutex<IdSet>, id: ChunkId) -> bool {
+    own.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
 }
 
 /// Runs as many workers as there are threads; the first error ends all.

@@ -92,7 +92,7 @@ fn structure<'a>(keys: &ObjectKeys, entries: impl Iterator<Item = &'a Entry> + C
     let ends = [(0, HEAD_MAGIC, 8), (stored.len().saturating_sub(8), TAIL_MAGIC, stored.len().saturating_sub(72))];
     for (magic_at, magic, salt_at) in ends {
         let place = stored.get(salt_at..).and_then(|s| s.get(..64));
-        let good = stored.get(magic_at..).is_some_and(|s| s.starts_with(magic))
+        let good = stored.get(magic_at..).is_some_and(|s| s.starts_with(&magic))
             && place.is_some_and(|p| p[..32] == *keys.salt() && p[32..] == keys.commitment);
         if !good {
             return Err(Error::corrupt("The pack's head or tail is damaged."));

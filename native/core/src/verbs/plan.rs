@@ -215,8 +215,8 @@ impl<W: World> Units<W> {
         let near = if head { job } else { job + NEAR };
         while self.held + len > budget {
             let next = |u: &Unit<W>| u.users.first().copied().unwrap_or(usize::MAX);
-            let held = self.all.iter().enumerate().filter(|(_, u)| matches!(u.state, State::Here(_)));
-            let Some((farthest, _)) = held.max_by_key(|(_, u)| next(u)).filter(|(_, u)| next(u) > near) else {
+            let here = self.all.iter().enumerate().filter(|(_, u)| matches!(u.state, State::Here(_)));
+            let Some((farthest, _)) = here.max_by_key(|(_, u)| next(u)).filter(|(_, u)| next(u) > near) else {
                 return head;
             };
             self.release(farthest);
@@ -265,6 +265,8 @@ fn units<W: World>(jobs: &mut [Job], most: u32) -> Vec<Unit<W>> {
         }
         jobs[job].unit = units.len() - 1;
     }
-    units.iter_mut().for_each(|unit| unit.users.sort_unstable());
+    for unit in &mut units {
+        unit.users.sort_unstable();
+    }
     units
 }

@@ -35,14 +35,10 @@ impl<'a, W: World> Prospects<'a, W> {
     /// Whether a pack, or one chunk of it, can be made good: from parity, or because what is wrong can be stored again.
     pub async fn of_pack(&self, name: &Name, chunk: Option<&ChunkId>) -> Result<bool> {
         let mut packs = self.packs.lock().await;
-        let [whole, content] = match packs.get(name) {
-            Some(known) => *known,
-            None => {
-                let known = self.look_at(name).await?;
-                packs.insert(*name, known);
-                known
-            }
-        };
+        if !packs.contains_key(name) {
+            packs.insert(*name, self.look_at(name).await?);
+        }
+        let [whole, content] = packs.get(name).copied().unwrap_or_default();
         match chunk {
             Some(id) if !whole && !content => self.of_chunk(id).await,
             _ => Ok(whole || content),

@@ -31,28 +31,28 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
     let mut view = repo.view(world).await?;
     let flaws = copies::find(world, repo, &view.rounds).await?;
     (result.snapshots_restored, result.copies_restored) = copies::mend(world, &flaws).await?;
-    loop {
-        let rebuilt = rebuild(world, repo, &mut view).await?;
-        result.index_rebuilt |= rebuilt.wrote;
-        result.packs_repaired += rebuilt.revived;
-        let generation = view.rounds.r;
-        let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
-        let job = Job { world, repo, view: &view, deleted };
-        let damaged = job.packs(&mut result).await?;
-        let mut lost = job.salvage(&damaged).await?;
-        lost.extend(job.parity(&mut result).await?);
-        put_idx(world, repo, generation, Idx { withdrawals: lost, ..Idx::default() }).await?;
-        result.packs_lost.extend(damaged.iter().map(|&p| hex::encode(view.index.packs()[p as usize].name)));
-        view = repo.view(world).await?;
-        // What was withdrawn may be had from packs that no idx names yet.
-        if damaged.is_empty() && !rounds::has_newer(world, &repo.ring, generation).await? {
-            break;
-        }
-    }
+    while pass(world, repo, &mut view, &mut result).await? {}
     result.snapshots_damaged = damaged_snapshots(world, repo, &view).await?;
     drop_unreadable(world, &view, &result).await?;
     result.locks_removed = locks::unlock(world, repo, false).await?;
     Ok(result)
+}
+
+/// Idx, packs and parity once. Whether to look again: what was withdrawn may be had from packs that no idx names yet, or a round began.
+async fn pass<W: World>(world: &W, repo: &Arc<Repository>, view: &mut View, result: &mut RepairResult) -> Result<bool> {
+    let rebuilt = rebuild(world, repo, view).await?;
+    result.index_rebuilt |= rebuilt.wrote;
+    result.packs_repaired += rebuilt.revived;
+    let generation = view.rounds.r;
+    let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
+    let job = Job { world, repo, view, deleted };
+    let damaged = job.packs(result).await?;
+    let mut lost = job.salvage(&damaged).await?;
+    lost.extend(job.parity(result).await?);
+    put_idx(world, repo, generation, Idx { withdrawals: lost, ..Idx::default() }).await?;
+    result.packs_lost.extend(damaged.iter().map(|&p| hex::encode(view.index.packs()[p as usize].name)));
+    *view = repo.view(world).await?;
+    Ok(!damaged.is_empty() || rounds::has_newer(world, &repo.ring, generation).await?)
 }
 
 struct Job<'a, W: World> {
@@ -157,7 +157,7 @@ impl<W: World> Job<'_, W> {
                     0 => None,
                     _ => optional(self.world.get(&names::parity(&part.name), None, limits::PACK).await)?,
                 };
-                if !stored.is_some_and(|bytes| sha256(bytes.as_ref()) == part.name) {
+                if stored.is_none_or(|bytes| sha256(bytes.as_ref()) != part.name) {
                     rows.push(row);
                 }
             }

@@ -1,11 +1,13 @@
 //! An opened repository: what every verb starts from.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::cutter::Cutter;
 use crate::crypto::ring::KeyRing;
 use crate::error::{Error, Result};
 use crate::format::config::Config;
+use crate::format::parity::Description;
 use crate::format::snapshot::Snapshot;
 use crate::index::{Index, Loader};
 use crate::kernels::Kernels;
@@ -30,7 +32,12 @@ pub struct Repository {
 struct Known {
     index: Arc<Index>,
     snapshots: std::collections::BTreeMap<String, (Arc<Snapshot>, [u8; 32])>,
+    /// Newest last.
+    descriptions: VecDeque<Arc<Description>>,
 }
+
+/// Descriptions of parity groups that are kept: healing comes back to the same few groups, chunk by chunk.
+const DESCRIPTIONS: usize = 8;
 
 /// The repository at one moment: rounds, then idx.
 #[derive(Clone)]
@@ -81,6 +88,21 @@ impl Repository {
     /// Remembers a snapshot: it never changes.
     pub fn remember_snapshot(&self, name: &str, snapshot: Arc<Snapshot>, hash: [u8; 32]) {
         self.lock().snapshots.insert(name.to_owned(), (snapshot, hash));
+    }
+
+    /// The description of a parity group that was read before. Groups with the same members may have other rows.
+    #[must_use]
+    pub fn known_description(&self, speaks: impl Fn(&Description) -> bool) -> Option<Arc<Description>> {
+        self.lock().descriptions.iter().find(|known| speaks(known)).cloned()
+    }
+
+    /// Remembers a description: what it says of its group never changes.
+    pub fn remember_description(&self, description: Arc<Description>) {
+        let mut known = self.lock();
+        if known.descriptions.len() >= DESCRIPTIONS {
+            known.descriptions.pop_front();
+        }
+        known.descriptions.push_back(description);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use futures_util::lock::Mutex;
 
 use super::content::{Leaf, Walk};
-use super::fetch::{Opener, rescue};
+use super::fetch::{Current, Opener};
 use super::plan::{Plan, Target};
 use super::{Repository, RestoreOptions, Restored, snapshots};
 use crate::crypto::ring::ChunkId;
@@ -35,25 +35,50 @@ pub async fn restore<W: World, K: Sink<W>>(
     options: RestoreOptions,
 ) -> Result<Restored> {
     let snapshot = snapshots::get(world, repo, &options.snapshot).await?;
-    let parts = parts(&snapshot, options.item.as_deref())?;
-    let (from, to) = span(&parts, &options)?;
+    let error = match content(world, repo, sink, &snapshot, &options).await {
+        Err(error) if error.is_damage() => error,
+        done => return done,
+    };
+    match snapshots::get(world, repo, &snapshot.id).await {
+        Err(gone) if gone.code == Code::NotFound => Err(Error::new(
+            Code::NotFound,
+            format!(
+                "Snapshot {} was removed by a prune while it was restored. What was returned is right, and not all.",
+                snapshot.id
+            ),
+        )),
+        _ => Err(error),
+    }
+}
+
+async fn content<W: World, K: Sink<W>>(
+    world: &W,
+    repo: &Arc<Repository>,
+    sink: Arc<K>,
+    snapshot: &Snapshot,
+    options: &RestoreOptions,
+) -> Result<Restored> {
+    let parts = parts(snapshot, options.item.as_deref())?;
+    let (from, to) = span(&parts, options)?;
     world.call().set_totals(to - from, 0);
     world.call().set_phase("reading the index");
-    let index = repo.view(world).await?.index;
+    let current = Arc::new(Current::new(repo.view(world).await?.index));
     world.call().set_phase("restoring");
     let healed = Arc::new(AtomicU64::new(0));
-    let mut lister = Lister { world, repo, index: &index, parts: &parts, next: 0, walk: None, from, to };
+    let mut lister = Lister { world, repo, current: &current, parts: &parts, next: 0, walk: None, from, to };
     loop {
         let leaves = lister.segment().await?;
         if leaves.is_empty() {
             break;
         }
         let budget = (world.memory() as u64 / 4 * 3).max(1);
+        let index = current.index();
         let plan = Arc::new(Plan::new(&index, &leaves, options.ordered, budget));
         let segment = Arc::new(Segment {
             world: world.clone(),
             repo: repo.clone(),
-            index: index.clone(),
+            index,
+            current: current.clone(),
             sequence: options.ordered.then(Sequence::default),
             plan,
             next: Mutex::new(0),
@@ -101,7 +126,7 @@ fn span(parts: &[Part], options: &RestoreOptions) -> Result<(u64, u64)> {
 struct Lister<'a, W: World> {
     world: &'a W,
     repo: &'a Arc<Repository>,
-    index: &'a Arc<Index>,
+    current: &'a Arc<Current>,
     parts: &'a [Part],
     next: usize,
     walk: Option<(u64, Walk<'a, W>)>,
@@ -119,7 +144,7 @@ impl<W: World> Lister<'_, W> {
                 if part.base + part.size > self.from && part.base < self.to {
                     let skip = self.from.saturating_sub(part.base);
                     let walk =
-                        Walk::start(self.world, self.repo, self.index.clone(), &part.root, part.size, skip).await?;
+                        Walk::start(self.world, self.repo, self.current.clone(), &part.root, part.size, skip).await?;
                     self.walk = Some((part.base, walk));
                 }
                 continue;
@@ -146,6 +171,7 @@ struct Segment<W: World, K: Sink<W>> {
     world: W,
     repo: Arc<Repository>,
     index: Arc<Index>,
+    current: Arc<Current>,
     plan: Arc<Plan<W>>,
     next: Mutex<usize>,
     sequence: Option<Sequence>,
@@ -193,7 +219,7 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
             Err(error) if error.is_damage() => {}
             other => return other,
         }
-        let raw = rescue(&self.world, &self.repo, &self.index, &job.leaf.id, job.place).await?;
+        let raw = self.current.read(&self.world, &self.repo, &job.leaf.id, job.place).await?;
         if raw.len() != out.len() {
             return Err(Error::corrupt("A chunk has another length than its list says.")
                 .with("chunk", hex::encode(job.leaf.id)));

@@ -253,12 +253,12 @@ pub async fn read_checkpoint<W: World>(world: &W, ring: &KeyRing, round: u64) ->
 /// A decided record: `.a` wins over `.b`, and `.b` serves where `.a` is damaged.
 pub async fn read_record<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: bool) -> Result<GcRecord> {
     let (name, kind) = name_of(round, checkpoint);
-    let word = if checkpoint { "checkpoint" } else { "condemn" };
+    let label = if checkpoint { "checkpoint" } else { "condemn" };
     let mut first = None;
     for suffix in names::COPIES {
         let got = async {
             let stored = world.get(&format!("{name}{suffix}"), None, record::max_stored(kind)).await?;
-            gc::decode(word, round, &record::open(ring, kind, &name, stored.as_ref())?)
+            gc::decode(label, round, &record::open(ring, kind, &name, stored.as_ref())?)
         };
         match got.await {
             Ok(record) => return Ok(record),

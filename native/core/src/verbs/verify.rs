@@ -29,7 +29,7 @@ pub async fn verify<W: World>(world: &W, repo: &Arc<Repository>, options: Verify
     if options.level != Level::Quick {
         world.call().set_phase("reading packs");
         checker.packs(&stored, options).await?;
-        checker.parity(&stored).await?;
+        checker.parity(&stored, options.sample).await?;
     }
     let mut result = std::mem::take(&mut *checker.state());
     result.ok = result.errors.is_empty();
@@ -284,11 +284,11 @@ impl<'a, W: World> Checker<'a, W> {
         })
     }
 
-    async fn parity(&self, stored: &BTreeMap<String, u64>) -> Result<()> {
+    async fn parity(&self, stored: &BTreeMap<String, u64>, sample: Option<f64>) -> Result<()> {
         self.world.call().set_phase("reading parity");
         for group in self.view.index.groups() {
             for (row, part) in group.parity.iter().enumerate().filter(|(_, p)| p.size != 0) {
-                if stored.get(&names::parity(&part.name)) != Some(&part.size) {
+                if stored.get(&names::parity(&part.name)) != Some(&part.size) || !self.sampled(sample) {
                     continue;
                 }
                 let bytes = match self.world.get(&names::parity(&part.name), None, limits::PACK).await {

@@ -111,7 +111,7 @@ pub fn first_ingest() -> Scenario {
     Scenario::new(
         "first ingest",
         fixture,
-        Box::new(move |w, r| acknowledge(ingest(w, r, &[content.clone()]), &content)),
+        Box::new(move |w, r| acknowledge(ingest(w, r, std::slice::from_ref(&content)), &content)),
     )
 }
 
@@ -120,7 +120,7 @@ pub fn incremental_ingest() -> Scenario {
     let fixture = Shape::new(33, Some((2, 1)), false).len(SMALL).make();
     let mut content = fixture.acknowledged[1].1.clone();
     content.splice(70_000..70_100, packvault_sim::Random::new(33).text(9_000));
-    let act: Act = Box::new(move |w, r| acknowledge(ingest(w, r, &[content.clone()]), &content));
+    let act: Act = Box::new(move |w, r| acknowledge(ingest(w, r, std::slice::from_ref(&content)), &content));
     Scenario::new("incremental ingest", fixture, act)
 }
 
@@ -157,12 +157,19 @@ pub fn repair_members() -> Scenario {
     Scenario::new("repair of members", fixture, repairing())
 }
 
+/// An idx can't be read: its packs are found again, and it goes.
+pub fn repair_idx() -> Scenario {
+    let fixture = Shape::new(38, None, true).len(SMALL).make();
+    flip(&fixture.store, &fixture.store.keys("index/")[1], 100, 4);
+    Scenario::new("repair of idx", fixture, repairing()).after_repair()
+}
+
 /// Second copies are lost or damaged.
 pub fn repair_copies() -> Scenario {
     let fixture = Shape::new(37, None, true).len(SMALL).make();
     let store = &fixture.store;
     store.lose("config.copy.json");
-    for (i, key) in store.keys("snapshots/").into_iter().filter(|k| k.ends_with(".b")).enumerate() {
+    for (i, key) in store.keys("snapshots/").into_iter().filter(|k| k.as_bytes().ends_with(b".b")).enumerate() {
         if i == 0 {
             store.lose(&key);
         } else {
@@ -226,6 +233,7 @@ pub fn writers() -> Vec<fn() -> Scenario> {
         incremental_ingest,
         repair_packs,
         repair_members,
+        repair_idx,
         repair_copies,
         repair_salvage,
         repair_beyond,
