@@ -37,7 +37,14 @@ const BODY_BYTES = 4_096;
  * bucket, no permission to write, no connection). A store that lets nobody delete is usable; then the small objects stay.
  */
 export async function probe(backend: StorageBackend, signal?: AbortSignal): Promise<ProbeResult> {
-  const p: Probe = { backend, folder: `probe/${randomBytes(8).toString('hex')}`, signal };
+  const p: Probe = {
+    backend,
+    folder: `probe/${randomBytes(8).toString('hex')}`,
+    // Each request follows the caller's signal by one of its own: racing requests would be too many listeners for one.
+    get signal() {
+      return signal && AbortSignal.any([signal]);
+    },
+  };
   const findings: ProbeFinding[] = [];
   try {
     findings.push(
@@ -151,16 +158,17 @@ async function creatingTwice({ backend, folder, signal }: Probe): Promise<ProbeF
   return found('create twice', false, kept, 'the second is refused', bad);
 }
 
-async function racingCreates({ backend, folder, signal }: Probe): Promise<ProbeFinding> {
+async function racingCreates(p: Probe): Promise<ProbeFinding> {
+  const { backend, folder } = p;
   for (let round = 0; round < ROUNDS; round += 1) {
     const key = `${folder}/race-${round}`;
     const bodies = Array.from({ length: RACERS }, body);
     const outcomes = await Promise.all(
-      bodies.map((bytes) => codeOf(backend.put(key, bytes, { mode: 'create', signal }))),
+      bodies.map((bytes) => codeOf(backend.put(key, bytes, { mode: 'create', signal: p.signal }))),
     );
     const winners = bodies.filter((_, racer) => outcomes[racer] === undefined);
     const [winner] = winners;
-    if (winner !== undefined && winners.length === 1 && same(await backend.get(key, { signal }), winner)) continue;
+    if (winner !== undefined && winners.length === 1 && same(await backend.get(key, { signal: p.signal }), winner)) continue;
     const bad = `${winners.length} of ${RACERS} creates at one moment won; backups are safe there, but only one machine may prune`;
     return found('racing creates', false, false, '', bad);
   }
