@@ -110,8 +110,8 @@ export class ProgressLine {
   }
 }
 
-/** `rate` in bytes a second, 0 while it is not known. */
-function progressText({ phase, bytesDone, bytesTotal = 0 }: Progress, rate: number): string {
+/** What the line says. `rate` in bytes a second, 0 while it is not known. */
+export function progressText({ phase, bytesDone, bytesTotal = 0 }: Progress, rate: number): string {
   const parts = [`${phase}  ${bytes(bytesDone)}`];
   if (bytesTotal > 0) {
     const share = Math.min(1, bytesDone / bytesTotal);

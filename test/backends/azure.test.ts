@@ -9,11 +9,8 @@ if (isAvailable('azurite', 'toxiproxy')) {
   afterAll(async () => Promise.all([azurite.stop(), toxiproxy.stop()]));
   const { name: account, key } = azurite.account;
   process.env['AZURE_STORAGE_KEY'] = key;
-  const options: AzureBackendOptions = {
-    container: await azurite.createContainer(),
-    account,
-    endpoint: azurite.accountUrl,
-  };
+  const container = await azurite.createContainer();
+  const options: AzureBackendOptions = { container, account, endpoint: azurite.accountUrl };
   process.env['TEST_AZURE'] = JSON.stringify(options);
   const silent = await toxiproxy.proxy(azurite, 'timeout', { timeout: 0 }, { stream: 'upstream' });
   const cut = await toxiproxy.proxy(azurite, 'limit_data', { bytes: 50_000 });

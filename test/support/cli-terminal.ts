@@ -10,11 +10,14 @@ export function quoted(text: string): string {
 
 export const COMMAND: string = [process.execPath, MAIN].map(quoted).join(' ');
 
-/** Runs a shell's command line on a terminal and answers each prompt in turn; what the terminal shows is its standard output. */
+/**
+ * Runs a shell's command line on a terminal. When the terminal shows the text of an answer, the answer is typed, or done. What the
+ * terminal shows is standard output.
+ */
 export async function onTerminal(
   cli: Cli,
   command: string,
-  answers: readonly (readonly [prompt: string, answer: string])[],
+  answers: readonly (readonly [shown: string, answer: string | (() => void)])[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Finished> {
   // util-linux's and BSD's script(1) take the same things in different places.
@@ -34,7 +37,8 @@ export async function onTerminal(
     if (next === undefined || !shown.includes(next[0])) return;
     shown = '';
     todo.shift();
-    child.stdin.write(next[1]);
+    if (typeof next[1] === 'string') child.stdin.write(next[1]);
+    else next[1]();
   });
   const end = await finished(child);
   expect(todo, end.stdout.toString()).toEqual([]);

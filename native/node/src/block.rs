@@ -114,7 +114,8 @@ impl Pool {
     /// Memory for `size` bytes, if the limit has room: a free block, or leave to allocate one.
     fn find(&self, state: &mut State, size: usize) -> Option<Found> {
         let class = class(size);
-        if let Some(at) = state.free.iter().position(|lent| (size..=class * 2).contains(&lent.array.len())) {
+        // Of the very size: whoever got a larger one would take memory that others count with.
+        if let Some(at) = state.free.iter().position(|lent| lent.array.len() == class) {
             return Some(Found::Free(state.free.swap_remove(at)));
         }
         while state.allocated + class > self.limit && !state.free.is_empty() {

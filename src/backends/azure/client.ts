@@ -17,20 +17,17 @@ export async function connect(options: ResolvedOptions): Promise<Sdk.ContainerCl
   if (client !== undefined) return client as Sdk.ContainerClient;
   const sdk = await load<typeof Sdk>('@azure/storage-blob', async () => import('@azure/storage-blob'));
   const url = `${serviceUrl}/${container}`;
-  switch (login.by) {
-    case 'connection string':
-      return readable('connection string', () => new sdk.ContainerClient(login.connectionString, container, PIPELINE));
-    case 'key': {
-      const key = readable('account key', () => new sdk.StorageSharedKeyCredential(login.account, login.key));
-      return new sdk.ContainerClient(url, key, PIPELINE);
-    }
-    case 'sas':
-      return new sdk.ContainerClient(`${url}?${login.token}`, new sdk.AnonymousCredential(), PIPELINE);
-    case 'credential': {
-      const given = login.credential as Identity.TokenCredential | undefined;
-      return new sdk.ContainerClient(url, given ?? (await defaultCredential()), PIPELINE);
-    }
+  if (login.by === 'connection string') {
+    return readable(login.by, () => new sdk.ContainerClient(login.connectionString, container, PIPELINE));
   }
+  if (login.by === 'key') {
+    const key = readable('account key', () => new sdk.StorageSharedKeyCredential(login.account, login.key));
+    return new sdk.ContainerClient(url, key, PIPELINE);
+  }
+  if (login.by === 'sas')
+    return new sdk.ContainerClient(`${url}?${login.token}`, new sdk.AnonymousCredential(), PIPELINE);
+  const given = login.credential as Identity.TokenCredential | undefined;
+  return new sdk.ContainerClient(url, given ?? (await defaultCredential()), PIPELINE);
 }
 
 async function defaultCredential(): Promise<Identity.TokenCredential> {

@@ -14,7 +14,8 @@ export function parseAzureLocation(location: string): ParsedAzureLocation {
   const [container = '', ...after] = rest.split(':');
   const path = after.join(':');
   if (container === '') throw invalid('it names no container');
-  if (container.includes('/')) throw invalid('a container has no "/" in its name, and no URL is read');
+  if (container.includes('/') || path.startsWith('//'))
+    throw invalid('a container has no "/" in its name, and no URL is read');
   if (/[?#]/.test(rest)) throw invalid('"?" and "#" have no meaning in it');
   const prefix = path
     .split('/')

@@ -100,38 +100,40 @@ function resolveLogin(options: AzureBackendOptions): Place {
   const { connectionString, accountKey, sasToken, credential } = options;
   const given = [connectionString, accountKey, sasToken, credential].filter((value) => value !== undefined);
   if (given.length > 1) throw invalid('takes one login: connectionString, accountKey, sasToken or credential');
-  const { AZURE_STORAGE_CONNECTION_STRING: known } = process.env as Record<string, string | undefined>;
   const placed = options.account !== undefined || options.endpoint !== undefined;
-  const text = connectionString ?? (placed || given.length > 0 ? undefined : known || undefined);
+  const text =
+    connectionString ?? (placed || given.length > 0 ? undefined : environment('AZURE_STORAGE_CONNECTION_STRING'));
   if (text !== undefined) return { login: { by: 'connection string', connectionString: text }, serviceUrl: '' };
   return resolveAccount(options);
 }
 
 function resolveAccount(options: AzureBackendOptions): Place {
-  const { credential } = options;
-  const { AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN } = process.env as Record<
-    string,
-    string | undefined
-  >;
-  const known = AZURE_STORAGE_ACCOUNT || undefined;
-  const account = options.account ?? known;
-  if (account !== undefined && !ACCOUNT.test(account)) throw invalid('needs an account of 3 to 24 of [a-z0-9]');
   const url = resolveEndpoint(options.endpoint);
+  const account = options.account ?? environment('AZURE_STORAGE_ACCOUNT');
+  if (account !== undefined && !ACCOUNT.test(account)) throw invalid('needs an account of 3 to 24 of [a-z0-9]');
   if (account === undefined && url === undefined) {
     throw invalid('needs an account: AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_CONNECTION_STRING, or an option');
   }
   const serviceUrl = url?.href.replace(/\/+$/, '') ?? `https://${account}.blob.core.windows.net`;
+  return { login: loginOf(options, account), serviceUrl };
+}
+
+function loginOf({ accountKey, sasToken, credential }: AzureBackendOptions, account: string | undefined): Login {
+  const given = accountKey ?? sasToken ?? credential;
   // A login from the environment is not sent to another account.
-  const own = credential === undefined && options.accountKey === undefined && options.sasToken === undefined;
-  const usable = own && (known === undefined || known === account);
-  const key = options.accountKey ?? ((usable && AZURE_STORAGE_KEY) || undefined);
-  const token = options.sasToken ?? ((usable && AZURE_STORAGE_SAS_TOKEN) || undefined);
+  const own = [undefined, account].includes(environment('AZURE_STORAGE_ACCOUNT'));
+  const key = given === undefined && own ? environment('AZURE_STORAGE_KEY') : accountKey;
+  const token = given === undefined && own ? environment('AZURE_STORAGE_SAS_TOKEN') : sasToken;
   if (key !== undefined) {
     if (account === undefined) throw invalid('needs the account that its key belongs to');
-    return { login: { by: 'key', account, key }, serviceUrl };
+    return { by: 'key', account, key };
   }
-  if (token !== undefined) return { login: { by: 'sas', token: token.replace(/^\?/, '') }, serviceUrl };
-  return { login: { by: 'credential', credential }, serviceUrl };
+  return token === undefined ? { by: 'credential', credential } : { by: 'sas', token: token.replace(/^\?/, '') };
+}
+
+/** Empty counts as absent. */
+function environment(name: string): string | undefined {
+  return process.env[name] || undefined;
 }
 
 function resolveEndpoint(text: string | undefined): URL | undefined {

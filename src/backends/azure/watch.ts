@@ -29,18 +29,14 @@ export async function watched<T>(
   const whole = setTimeout(give(`it took more than ${requestTimeoutMs} ms`), requestTimeoutMs);
   const byCaller = (): void => controller.abort(call.signal?.reason);
   call.signal?.addEventListener('abort', byCaller, { once: true });
-  let reject = (_: unknown): void => undefined;
-  const over = new Promise<never>((_, no) => {
-    reject = no;
+  const over = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  const end = (): void => reject(signal.reason);
-  signal.addEventListener('abort', end, { once: true });
   try {
     return await Promise.race([request({ signal, moved: () => void idle.refresh() }), over]);
   } finally {
     clearTimeout(idle);
     clearTimeout(whole);
-    signal.removeEventListener('abort', end);
     call.signal?.removeEventListener('abort', byCaller);
   }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::cutter::Cutter;
 use crate::crypto::ring::KeyRing;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::format::config::Config;
 use crate::format::parity::Description;
 use crate::format::snapshot::Snapshot;
@@ -67,8 +67,16 @@ impl Repository {
 
     /// Reads rounds, then idx: what a reader or writer starts from.
     pub async fn view<W: World>(&self, world: &W) -> Result<View> {
-        let rounds = rounds::read(world, &self.ring).await?;
-        self.view_at(world, rounds).await
+        let mut view = self.view_at(world, rounds::read(world, &self.ring).await?).await?;
+        // An idx that was listed and is gone was made void by a round meanwhile, unless no round came.
+        while view.unreadable.iter().any(|(_, error)| error.code == Code::NotFound) {
+            let rounds = rounds::read(world, &self.ring).await?;
+            if rounds.n == view.rounds.n {
+                break;
+            }
+            view = self.view_at(world, rounds).await?;
+        }
+        Ok(view)
     }
 
     /// Reads idx for rounds that were read just before.

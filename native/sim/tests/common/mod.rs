@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub mod fixture;
+pub mod pruner;
 pub mod scenario;
 
 use std::collections::BTreeMap;
