@@ -1,6 +1,7 @@
 // `npm run check`: every check that needs no test to run. All run, then the exit code tells whether one failed.
 import { spawnSync } from 'node:child_process';
 
+/** @type {[name: string, command: string, args: string[]][]} */
 const CHECKS = [
   ['formatting', 'npx', ['biome', 'ci', '.']],
   ['formatting of Rust', 'cargo', ['fmt', '--all', '--check']],

@@ -168,7 +168,8 @@ async function racingCreates(p: Probe): Promise<ProbeFinding> {
     );
     const winners = bodies.filter((_, racer) => outcomes[racer] === undefined);
     const [winner] = winners;
-    if (winner !== undefined && winners.length === 1 && same(await backend.get(key, { signal: p.signal }), winner)) continue;
+    if (winner !== undefined && winners.length === 1 && same(await backend.get(key, { signal: p.signal }), winner))
+      continue;
     const bad = `${winners.length} of ${RACERS} creates at one moment won; backups are safe there, but only one machine may prune`;
     return found('racing creates', false, false, '', bad);
   }

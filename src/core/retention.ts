@@ -46,7 +46,7 @@ const TO = Date.UTC(2100, 0, 1);
 const STEP_MS = 7 * 24 * HOUR_MS;
 
 /** When a zone's offset from UTC changes, 1970 to 2100: [from when, in milliseconds since 1970; offset in minutes]. */
-export function transitions(timeZone: string): [number, number][] {
+function transitions(timeZone: string): [number, number][] {
   const offset = offsetOf(timeZone);
   const found: [number, number][] = [[FROM, offset(FROM)]];
   for (let at = FROM; at < TO; at += STEP_MS) {

@@ -24,7 +24,7 @@ export function signalTree(pid, signal) {
 /** Of every process the parent's id. */
 function parentsOfAll() {
   if (!existsSync('/proc/self/stat')) {
-    const { stdout = '' } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+    const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
     return new Map(stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number)));
   }
   const parents = new Map();

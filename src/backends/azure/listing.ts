@@ -6,7 +6,7 @@ import { notAzure } from './answers.ts';
 import { brokenAnswer, type FailedCall } from './errors.ts';
 
 /** Asks for the page after `marker`, or the first. */
-export type AskForPage = (marker: string | undefined) => Promise<ContainerListBlobFlatSegmentResponse>;
+type AskForPage = (marker: string | undefined) => Promise<ContainerListBlobFlatSegmentResponse>;
 
 interface Bookmark {
   readonly prefix: string;

@@ -45,7 +45,7 @@ export interface AzureBackendOptions {
 }
 
 /** How to log in. */
-export type Login =
+type Login =
   | { readonly by: 'connection string'; readonly connectionString: string }
   | { readonly by: 'key'; readonly account: string; readonly key: string }
   | { readonly by: 'sas'; readonly token: string }

@@ -16,7 +16,7 @@ export interface FailedCall {
 }
 
 /** What an error tells of the server's answer. */
-export interface Answer {
+interface Answer {
   /** The server's name for what went wrong (`notFound`); without one, the system's. */
   readonly reason: string;
   readonly status: number | undefined;
@@ -71,7 +71,7 @@ interface SystemError {
 }
 
 /** Reads what a request, or the login before it, threw. */
-export function answerOf(error: unknown): Answer {
+function answerOf(error: unknown): Answer {
   if (error instanceof Refusal) return { reason: reasonOf(error), status: error.status };
   if (!(error instanceof Error)) return { reason: 'Unknown', status: undefined };
   return { reason: systemReasonOf(error), status: undefined };
