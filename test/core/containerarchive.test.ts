@@ -1,6 +1,6 @@
 /**
  * Programs written for containerarchive 0.1 run with nothing but the package's name changed. These are the statements of its
- * document, each group in a scope of its own, with paths and ids of this test; those that prune follow with prune itself.
+ * document, each group in a scope of its own, with paths and ids of this test.
  */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,9 @@ import * as stream from 'node:stream';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import {
   ContainerArchive,
+  type IPruneResult,
   type IRepairResult,
+  type IRetentionPolicy,
   type ISnapshot,
   type ISnapshotItem,
   type IVerifyError,
@@ -258,4 +260,25 @@ test('the interfaces are known by their old names', async () => {
   expect(items).toHaveLength(2);
   expect(mended.packsLost).toEqual([]);
   expect([packsChecked > 0, chunksChecked > 0, snapshotsChecked]).toEqual([true, true, 1]);
+});
+
+test('prune old snapshots', async () => {
+  const { repo } = await prepared();
+  await repo.ingest(stream.Readable.from([CONFIG]));
+  // Dry run first
+  const preview = await repo.prune({ keepLast: 5, keepDays: 30 }, true);
+  console.log(`Would remove ${preview.removedSnapshots} snapshots, free ${preview.freedBytes} bytes`);
+
+  // Execute for real
+  const result = await repo.prune({
+    keepLast: 5,
+    keepDays: 30,
+    keepWeeks: 12,
+    keepMonths: 6,
+  });
+  console.log(`Removed ${result.removedSnapshots} snapshots, ${result.removedPacks} packs`);
+
+  expect(said).toEqual(['Would remove 0 snapshots, free 0 bytes', 'Removed 0 snapshots, 0 packs']);
+  const less: IPruneResult = await repo.prune({ keepLast: 1 } satisfies IRetentionPolicy);
+  expect(less.removedSnapshots).toBe(1);
 });

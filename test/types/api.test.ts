@@ -121,6 +121,7 @@ test('every promised member is there at run time, and no others', () => {
     'PackvaultError',
     'Repository',
     'openUrl',
+    'probeStore',
   ]);
   expect(packvault.ContainerArchive).toBe(packvault.Repository);
 });
