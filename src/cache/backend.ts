@@ -14,10 +14,16 @@ import type { CacheStore } from './store.ts';
 
 /** What of a repository is kept: what is immutable, small, and read by every run. */
 const CACHEABLE = /^(?:index\/.+\.idx|snapshots\/.+\.[ab]|gc\/.+\.[ab]|keys\/.+\.[ab])$/;
+/** The folders of these. */
+const FOLDERS: ReadonlySet<string> = new Set(['index/', 'snapshots/', 'gc/', 'keys/']);
 const CONFIG = 'config.json';
 const CONFIG_COPY = 'config.copy.json';
 
+const ID = /^[0-9a-f]{32}$/;
+const MODES: ReadonlySet<string> = new Set(['aes-256-gcm', 'none']);
 const PIN = 'pin';
+/** Behind every key. */
+const END = '\u{10ffff}';
 
 /** What a client remembers of a repository between runs. */
 export interface Pin {
@@ -32,8 +38,9 @@ export type OpenStore = (repository: string) => CacheStore;
 
 /**
  * A store with a cache before it. It learns the repository's id from config.json, which is always read from the store, and keeps the
- * objects of each id apart. The copy of config is taken as seen while config.json is what it was when both were the same. Presence is never cached: what a listing shows comes from the store, so deletion, visibility and
- * removed keys are seen at once. Bodies are safe to keep because names are never reused (docs/format.md §2); every one is checked
+ * objects of each id apart. The copy of config is taken as seen while config.json is what it was when both were the same.
+ * Presence is never cached: what a listing shows comes from the store, and what it doesn't show is dropped here, so deletion,
+ * visibility, losses and removed keys are seen at once. Bodies are safe to keep because names are never reused (docs/format.md §2); every one is checked
  * against its hash when it is read, and the engine authenticates it again.
  *
  * ROLLED_BACK if the store says that a repository which this client knows as encrypted is not, or the other way round.
@@ -43,8 +50,8 @@ export class CacheBackend implements StorageBackend {
   readonly #open: OpenStore;
   #store: CacheStore | undefined;
   #pin: Pin | undefined;
+  #id: string | undefined;
   #config: Uint8Array | undefined;
-  #wrote = false;
 
   constructor(inner: StorageBackend, open: OpenStore) {
     this.#inner = inner;
@@ -62,7 +69,7 @@ export class CacheBackend implements StorageBackend {
   async put(key: string, body: Uint8Array, options: PutOptions): Promise<void> {
     await this.#inner.put(key, body, options);
     if (key === CONFIG) await this.#meet(body);
-    else if (CACHEABLE.test(key)) await this.#keep(key, body);
+    else if (CACHEABLE.test(key)) await this.#store?.put(key, body);
   }
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
@@ -74,7 +81,7 @@ export class CacheBackend implements StorageBackend {
     if (cached !== undefined && cached.byteLength <= (options.maxBytes ?? Infinity)) return cached;
     const body = await this.#inner.get(key, options);
     if (whole && key === CONFIG) await this.#meet(body);
-    else if (cacheable) await this.#keep(key, body);
+    else if (cacheable) await this.#store?.put(key, body);
     return body;
   }
 
@@ -83,7 +90,7 @@ export class CacheBackend implements StorageBackend {
   }
 
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo> {
-    return this.#inner.list(prefix, options);
+    return FOLDERS.has(prefix) ? this.#listing(prefix, options) : this.#inner.list(prefix, options);
   }
 
   async delete(keys: readonly string[], options?: BackendCallOptions): Promise<void> {
@@ -92,19 +99,32 @@ export class CacheBackend implements StorageBackend {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#wrote) await this.#store?.trim();
     await this.#inner[Symbol.asyncDispose]();
   }
 
-  async #keep(key: string, body: Uint8Array): Promise<void> {
-    this.#wrote = true;
-    await this.#store?.put(key, body);
+  /** Passes a listing on, then drops what is kept of the part that was listed and is not there any more. */
+  async *#listing(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo, void, undefined> {
+    const listed = new Set<string>();
+    const from = options.startAfter ?? '';
+    let to = from;
+    try {
+      for await (const info of this.#inner.list(prefix, options)) {
+        listed.add(info.key);
+        to = info.key;
+        yield info;
+      }
+      to = END;
+    } finally {
+      const kept = (await this.#store?.keys(prefix)) ?? [];
+      await this.#store?.delete(kept.filter((key) => key > from && key <= to && !listed.has(key)));
+    }
   }
 
   async #copyOfConfig(options: GetOptions): Promise<Uint8Array> {
     const known = this.#config;
     if (known !== undefined && this.#pin?.config === hashOf(known)) return known.slice();
     const body = await this.#inner.get(CONFIG_COPY, options);
+    await this.#identify(body);
     if (known !== undefined && this.#pin !== undefined && Buffer.from(body).equals(known)) {
       await this.#remember({ ...this.#pin, config: hashOf(known) });
     }
@@ -116,21 +136,32 @@ export class CacheBackend implements StorageBackend {
     await this.#store?.put(PIN, Buffer.from(JSON.stringify(pin)));
   }
 
-  /** Reads who the repository is. What can't be read is left to the engine, which says why. */
   async #meet(body: Uint8Array): Promise<void> {
-    let config: { id?: unknown; encryption?: unknown };
+    if (await this.#identify(body)) this.#config = Uint8Array.from(body);
+  }
+
+  /**
+   * Reads from a copy of config who the repository is. What can't be read, and a mode that there isn't, is damage: it is left to
+   * the engine, which looks at the other copy.
+   */
+  async #identify(body: Uint8Array): Promise<boolean> {
+    let config: { readonly id?: unknown; readonly encryption?: unknown } | null;
     try {
       config = JSON.parse(Buffer.from(body).toString('utf8')) as typeof config;
     } catch {
-      return;
+      return false;
     }
-    const { id, encryption } = config;
-    if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id) || typeof encryption !== 'string') return;
-    this.#store = this.#open(id);
-    this.#config = Uint8Array.from(body);
-    this.#pin = await readPin(this.#store);
+    const { id, encryption } = config ?? {};
+    if (typeof id !== 'string' || !ID.test(id) || typeof encryption !== 'string' || !MODES.has(encryption))
+      return false;
+    if (this.#id !== id) {
+      this.#id = id;
+      this.#store = this.#open(id);
+      this.#pin = await readPin(this.#store);
+    }
     if (this.#pin === undefined) await this.#remember({ encryption });
     else if (this.#pin.encryption !== encryption) throw changedMode(this.location, this.#pin.encryption, encryption);
+    return true;
   }
 }
 

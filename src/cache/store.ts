@@ -10,8 +10,8 @@ export interface CacheStore {
   get(key: string): Promise<Uint8Array | undefined>;
   put(key: string, body: Uint8Array): Promise<void>;
   delete(keys: readonly string[]): Promise<void>;
-  /** Brings the cache under its bound; called now and then. */
-  trim(): Promise<void>;
+  /** The keys that are kept in a folder, such as `index/`. */
+  keys(folder: string): Promise<string[]>;
 }
 
 const HASH_BYTES = 32;
@@ -32,12 +32,17 @@ function opened(stored: Buffer): Uint8Array | undefined {
   return hash(body).equals(stored.subarray(body.byteLength)) ? new Uint8Array(body) : undefined;
 }
 
-/** A folder. It may be deleted at any moment, also while it is used. */
+/**
+ * A folder. It may be deleted at any moment, also while it is used. It is trimmed at the first put and after each further eighth
+ * of its bound, so that neither many short processes nor a long one make it grow.
+ */
 export class FolderStore implements CacheStore {
   readonly #folder: string;
   readonly #maxBytes: number;
+  /** Bytes that were put since the last trim. */
+  #untrimmed = Infinity;
 
-  /** `maxBytes`: what may be left after a trim. */
+  /** `maxBytes`: what a trim leaves at most; what was used last stays. */
   constructor(folder: string, maxBytes: number) {
     this.#folder = folder;
     this.#maxBytes = maxBytes;
@@ -66,13 +71,21 @@ export class FolderStore implements CacheStore {
     } catch {
       await rm(part, { force: true }).catch(() => undefined);
     }
+    this.#untrimmed += body.byteLength;
+    if (this.#untrimmed > this.#maxBytes / 8) await this.#trim();
   }
 
   async delete(keys: readonly string[]): Promise<void> {
     await Promise.all(keys.map((key) => rm(join(this.#folder, key), { force: true }).catch(() => undefined)));
   }
 
-  async trim(): Promise<void> {
+  async keys(folder: string): Promise<string[]> {
+    const names = await readdir(join(this.#folder, folder)).catch(() => []);
+    return names.filter((name) => !name.endsWith(PART)).map((name) => folder + name);
+  }
+
+  async #trim(): Promise<void> {
+    this.#untrimmed = 0;
     const files = (await this.#files()).toSorted((left, right) => right.usedMs - left.usedMs);
     let kept = 0;
     for (const file of files) {
@@ -116,5 +129,7 @@ export class MemoryStore implements CacheStore {
     for (const key of keys) this.#bodies.delete(key);
   }
 
-  async trim(): Promise<void> {}
+  async keys(folder: string): Promise<string[]> {
+    return [...this.#bodies.keys()].filter((key) => key.startsWith(folder));
+  }
 }

@@ -186,7 +186,10 @@ export interface LockInfo {
 export interface OpenOptions extends CallOptions {
   /** Text is taken as UTF-8 in normalization form C. The bytes are copied. */
   readonly passphrase?: string | Uint8Array | undefined;
-  /** Folder of the local cache, or `false`. Today what readers need again is kept in memory only; nothing is written. */
+  /**
+   * Folder of the local cache, always safe to delete; `false`: memory only. Default: the platform's cache folder; none for a
+   * repository on local disk.
+   */
   readonly cache?: string | false | undefined;
   /**
    * Cap in bytes on the data in flight on both sides of the seam: 16 MiB or more, default 256 MiB. Key derivation and the index of the
