@@ -93,6 +93,12 @@ impl SimStore {
         late.into_iter().for_each(|(_, late)| self.take_effect(late));
     }
 
+    /// The store's own clock, milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.lock().now()
+    }
+
     /// The store's own clock goes on by this much.
     pub fn leap(&self, ms: i64) {
         self.lock().leap_ms += ms;
