@@ -53,6 +53,16 @@ pub fn check(store: &SimStore, acknowledged: &BTreeMap<String, Vec<u8>>) -> Verd
     Ok(())
 }
 
+/// Nothing that could not be read while others worked was in force.
+pub fn check_unread(store: &SimStore, unread: &[(String, String)]) -> Verdict<()> {
+    let (world, repo) = opened(store)?;
+    let (_, forgotten) = forgotten(&world, &repo)?;
+    match unread.iter().find(|(id, _)| !forgotten.contains(id)) {
+        Some((id, error)) => Err(format!("a reader could not read {id}, which no round forgot: {error}")),
+        None => Ok(()),
+    }
+}
+
 fn read(world: &SimWorld, repo: &Arc<Repository>, id: &str) -> Result<Vec<u8>> {
     let (w, r) = (world.clone(), repo.clone());
     let sink = Collected::new(true);
