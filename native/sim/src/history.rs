@@ -121,6 +121,35 @@ pub fn run(seed: u64) -> std::result::Result<Outcome, String> {
     run_with(seed, Cast::of(seed), &SimStore::default())
 }
 
+impl Outcome {
+    /// Counts another history's, too.
+    pub fn add(&mut self, other: &Self) {
+        self.acknowledged += other.acknowledged;
+        self.removed += other.removed;
+        self.rounds += other.rounds;
+        self.failed += other.failed;
+        self.restored += other.restored;
+    }
+}
+
+/// Runs the histories of these seeds on two threads. `Err` names the first seed that an oracle found something about, and what.
+pub fn run_all(seeds: std::ops::Range<u64>) -> std::result::Result<Outcome, String> {
+    let half = |odd: u64| -> std::result::Result<Outcome, String> {
+        let mut total = Outcome::default();
+        for seed in seeds.clone().filter(|seed| seed % 2 == odd) {
+            total.add(&run(seed).map_err(|violation| format!("seed {seed}: {violation}"))?);
+        }
+        Ok(total)
+    };
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| half(1));
+        (half(0), other.join().unwrap_or_else(|_| Err("a history panicked".into())))
+    });
+    let mut total = first?;
+    total.add(&second?);
+    Ok(total)
+}
+
 /// Runs a history with this cast, on a store that may lie.
 pub fn run_with(seed: u64, cast: Cast, store: &SimStore) -> std::result::Result<Outcome, String> {
     let first = SimWorld::new(seed, store);
