@@ -1,4 +1,9 @@
-//! A store that breaks its contract: the oracles of the histories must notice. What they judge rests on these three promises.
+//! Rules of the deletion protocol taken away by a store that breaks its contract: the oracles of the histories must notice.
+//!
+//! Creates that overwrite: two prunes decide one round differently. New snapshots hidden: a prune looks before the snapshots instead of
+//! after the condemn. New rounds hidden: a writer acknowledges without looking for rounds. Lost puts: an object is relied on before it is
+//! stored. What a process does without asking the store (which idx it relies on, how it names things) no lie can change; verbs have no
+//! switches for it.
 
 use packvault_sim::history::{Cast, run_with};
 use packvault_sim::{Lies, Rates, SimStore};
