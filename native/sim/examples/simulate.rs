@@ -11,13 +11,7 @@ fn main() {
     let mut failures = 0;
     for seed in from..from + count {
         match history::run(seed) {
-            Ok(outcome) => {
-                total.acknowledged += outcome.acknowledged;
-                total.removed += outcome.removed;
-                total.rounds += outcome.rounds;
-                total.failed += outcome.failed;
-                total.restored += outcome.restored;
-            }
+            Ok(outcome) => total.add(&outcome),
             Err(violation) => {
                 failures += 1;
                 println!("seed {seed}: {violation}\n  again: npm run simulate -- --from {seed} --seeds 1");

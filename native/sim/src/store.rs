@@ -17,6 +17,8 @@ pub struct Lies {
     pub flipped_reads: Option<String>,
     /// Listings do not show what is under this prefix.
     pub hidden: Option<String>,
+    /// Listings do not show what is under this prefix until so many seconds after its put.
+    pub hides_new: Option<(String, i64)>,
 }
 
 /// When simulations begin, milliseconds since 1970.
@@ -91,6 +93,12 @@ impl SimStore {
     pub fn settle(&self) {
         let late = std::mem::take(&mut self.lock().late);
         late.into_iter().for_each(|(_, late)| self.take_effect(late));
+    }
+
+    /// The store's own clock, milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.lock().now()
     }
 
     /// The store's own clock goes on by this much.
@@ -187,7 +195,12 @@ impl SimStore {
         let objects = self.lock();
         objects.answer(prefix)?;
         let shown = |key: &str| key.starts_with(prefix) && key > after && !covers(objects.lies.hidden.as_ref(), key);
-        let all = objects.map.iter().filter(|(key, _)| shown(key)).take(limit);
+        let now = objects.now();
+        let is_late = |key: &str, at: i64| {
+            let lie = objects.lies.hides_new.as_ref();
+            lie.is_some_and(|(prefix, seconds)| key.starts_with(prefix.as_str()) && now < at + seconds * 1000)
+        };
+        let all = objects.map.iter().filter(|(key, (_, at))| shown(key) && !is_late(key, *at)).take(limit);
         Ok(all.map(|(k, (b, at))| ObjectInfo { key: k.clone(), size: b.len() as u64, modified_ms: *at }).collect())
     }
 

@@ -82,7 +82,7 @@ impl SimWorld {
     }
 
     /// Lets others go first, now and then.
-    async fn turn(&self) {
+    pub(crate) async fn turn(&self) {
         let mut turns = self.below(3) + self.link.pause();
         std::future::poll_fn(|context| {
             if turns == 0 {

@@ -70,14 +70,13 @@ fn what_a_policy_keeps_is_whole_and_the_rest_is_gone() {
             assert_eq!(restore(&world, opened, &made[0].0, None, true).unwrap_err().code, Code::NotFound);
             assert_sound(&world, opened, &format!("seed {seed}"));
         }
-        let fresh_world = world.clone();
-        fresh_world.link.arm(None);
+        // The parity group of what was moved may be put together with others by the next round, not by the same.
         let again = prune(&world, &fresh, keep(2)).unwrap();
-        assert_eq!(
-            (again.removed_snapshots, again.removed_packs, fresh_world.link.mutations()),
-            (0, 0, 0),
-            "seed {seed}: converged"
-        );
+        assert_eq!((again.removed_snapshots, again.removed_packs), (0, 0), "seed {seed}");
+        assert_sound(&world, &fresh, &format!("seed {seed}, pruned again"));
+        world.link.arm(None);
+        prune(&world, &fresh, keep(2)).unwrap();
+        assert_eq!(world.link.mutations(), 0, "seed {seed}: converged");
     }
 }
 

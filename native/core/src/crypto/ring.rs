@@ -141,3 +141,13 @@ impl SaltMaker {
         *self.0.finalize().as_bytes()
     }
 }
+
+/// The random part of the name of an idx or a snapshot: no two contents get the same, even from machines with one random state.
+#[must_use]
+pub fn name_id(ring: &KeyRing, kind: Kind, random: &[u8; 32], generation: u64, content: &[u8]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_keyed(ring.salt_key());
+    hasher.update(b"name").update(&[kind as u8]).update(random).update(&generation.to_le_bytes()).update(content);
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    id
+}

@@ -1,9 +1,6 @@
 //! Walking the content of an item (docs/format.md §10).
 
-use std::sync::Arc;
-
-use super::Repository;
-use super::fetch::Current;
+use super::current::Current;
 use crate::crypto::ring::ChunkId;
 use crate::error::{Error, Result};
 use crate::format::limits;
@@ -23,9 +20,7 @@ pub struct Leaf {
 
 /// Gives the data chunks of an item in order, reading list chunks as it goes: memory is a list per level.
 pub struct Walk<'a, W: World> {
-    world: &'a W,
-    repo: &'a Arc<Repository>,
-    current: Arc<Current>,
+    current: &'a Current<W>,
     /// Per level: entries that are still to do, in reverse, and their level.
     stack: Vec<(u8, Vec<list::Ref>)>,
     offset: u64,
@@ -33,15 +28,8 @@ pub struct Walk<'a, W: World> {
 
 impl<'a, W: World> Walk<'a, W> {
     /// Starts at the first chunk that holds byte `from` or later.
-    pub async fn start(
-        world: &'a W,
-        repo: &'a Arc<Repository>,
-        current: Arc<Current>,
-        root: &ChunkId,
-        size: u64,
-        from: u64,
-    ) -> Result<Self> {
-        let mut walk = Self { world, repo, current, stack: Vec::new(), offset: 0 };
+    pub async fn start(current: &'a Current<W>, root: &ChunkId, size: u64, from: u64) -> Result<Self> {
+        let mut walk = Self { current, stack: Vec::new(), offset: 0 };
         let list = walk.read(root, size).await?;
         if list.level > limits::LIST_LEVEL {
             return Err(Error::corrupt("A list chunk's level is out of bounds."));
@@ -109,7 +97,7 @@ impl<'a, W: World> Walk<'a, W> {
     }
 
     async fn read(&self, id: &ChunkId, size: u64) -> Result<List> {
-        let list = list::decode(&self.current.read(self.world, self.repo, id, None).await?)?;
+        let list = list::decode(&self.current.chunk(&self.current.index(), id, None).await?.0)?;
         if list.size() == Some(size) {
             Ok(list)
         } else {

@@ -71,46 +71,6 @@ impl Opener {
     }
 }
 
-/// The index of a restore. A round may move what it names while the restore runs (docs/format.md §15): what is not there any more is
-/// looked for again with an index that is up to date.
-pub struct Current(Mutex<Arc<Index>>);
-
-impl Current {
-    /// Starts with this index.
-    #[must_use]
-    pub fn new(index: Arc<Index>) -> Self {
-        Self(Mutex::new(index))
-    }
-
-    /// The newest that was needed so far.
-    #[must_use]
-    pub fn index(&self) -> Arc<Index> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The raw bytes of a chunk that one place, if any, did not give.
-    pub async fn read<W: World>(
-        &self,
-        world: &W,
-        repo: &Arc<Repository>,
-        id: &ChunkId,
-        tried: Option<Location>,
-    ) -> Result<Vec<u8>> {
-        let index = self.index();
-        match rescue(world, repo, &index, id, tried).await {
-            Err(error) if error.is_damage() => {
-                let fresh = repo.view(world).await?.index;
-                if Arc::ptr_eq(&fresh, &index) {
-                    return Err(error);
-                }
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
-                rescue(world, repo, &fresh, id, None).await
-            }
-            other => other,
-        }
-    }
-}
-
 /// The raw bytes of a chunk. Tries every place that holds it, then parity. `CORRUPT` if all fail.
 pub async fn read_chunk<W: World>(world: &W, repo: &Arc<Repository>, index: &Index, id: &ChunkId) -> Result<Vec<u8>> {
     rescue(world, repo, index, id, None).await

@@ -11,7 +11,7 @@ use super::objects::put_copies;
 use super::writer::{ChunkHead, PackWriter, Written};
 use super::{IngestOptions, Repository, View, redo, rounds};
 use crate::codec::Encoder;
-use crate::crypto::ring::ChunkId;
+use crate::crypto::ring::{ChunkId, name_id};
 use crate::error::{Code, Error, Result};
 use crate::format::list::Ref;
 use crate::format::pack::FrameKind;
@@ -42,7 +42,7 @@ pub async fn ingest<W: World, S: Source<W>>(
     let written = job.writer.finish(Vec::new()).await?;
     let contents = job.assembly().finish()?;
     let hashes = job.feed.lock().await.hashes().to_vec();
-    let snapshot = job.snapshot(&options, &contents, &hashes, &written);
+    let snapshot = job.snapshot(&options, &contents, &hashes, &written)?;
     commit(world, repo, snapshot, written, generation).await
 }
 
@@ -57,7 +57,7 @@ struct Job<W: World, S: Source<W>> {
     own: StdMutex<IdSet>,
     assembly: StdMutex<Assembly>,
     new_chunks: AtomicU64,
-    id: [u8; 16],
+    random: [u8; 32],
 }
 
 impl<W: World, S: Source<W>> Job<W, S> {
@@ -72,7 +72,7 @@ impl<W: World, S: Source<W>> Job<W, S> {
             own: StdMutex::default(),
             assembly: StdMutex::new(Assembly::new(options.items.len())),
             new_chunks: AtomicU64::new(0),
-            id: world.id16(),
+            random: world.id32(),
         })
     }
 
@@ -117,7 +117,7 @@ impl<W: World, S: Source<W>> Job<W, S> {
         contents: &[ItemContent],
         hashes: &[[u8; 32]],
         written: &Written,
-    ) -> Snapshot {
+    ) -> Result<Snapshot> {
         let items: Vec<Item> = options
             .items
             .iter()
@@ -135,9 +135,9 @@ impl<W: World, S: Source<W>> Job<W, S> {
             .collect();
         let chunk_count = items.iter().map(|i| i.chunk_count).sum();
         let new_chunks = self.new_chunks.load(Ordering::Relaxed);
-        Snapshot {
+        let mut snapshot = Snapshot {
             version: 1,
-            id: hex::encode(self.id),
+            id: String::new(),
             created_at: time::format(self.world.now_ms()),
             tags: options.tags.clone(),
             original_size: items.iter().map(|i| i.size).sum(),
@@ -148,7 +148,12 @@ impl<W: World, S: Source<W>> Job<W, S> {
             items,
             engine: ENGINE.to_owned(),
             features: Vec::new(),
-        }
+        };
+        // Its content goes into its id: two machines with one random state must not take one name for two snapshots.
+        let generation = self.view.rounds.r;
+        snapshot.id =
+            hex::encode(name_id(&self.repo.ring, Kind::Snapshot, &self.random, generation, &snapshot.encode()?));
+        Ok(snapshot)
     }
 }
 

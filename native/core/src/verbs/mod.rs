@@ -3,6 +3,7 @@
 pub mod assembly;
 pub mod content;
 pub mod copies;
+pub mod current;
 pub mod feed;
 pub mod fetch;
 pub mod group;

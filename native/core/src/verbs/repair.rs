@@ -31,28 +31,28 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
     let mut view = repo.view(world).await?;
     let flaws = copies::find(world, repo, &view.rounds).await?;
     (result.snapshots_restored, result.copies_restored) = copies::mend(world, &flaws).await?;
-    while pass(world, repo, &mut view, &mut result).await? {}
-    result.snapshots_damaged = damaged_snapshots(world, repo, &view).await?;
+    let mut all_lost = BTreeSet::new();
+    loop {
+        let rebuilt = rebuild(world, repo, &mut view).await?;
+        result.index_rebuilt |= rebuilt.wrote;
+        result.packs_repaired += rebuilt.revived;
+        let generation = view.rounds.r;
+        let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
+        let job = Job { world, repo, view: &view, deleted };
+        let done = job.run(&mut result, &mut all_lost).await?;
+        view = repo.view(world).await?;
+        if done && !rounds::has_newer(world, &repo.ring, generation).await? {
+            result.snapshots_damaged = damaged_snapshots(world, repo, &view).await?;
+            if result.snapshots_damaged.is_empty() || !rounds::have_moved(world, &repo.ring, &view.rounds).await? {
+                break;
+            }
+            view = repo.view(world).await?;
+        }
+    }
+    result.packs_lost = all_lost.iter().map(hex::encode).collect();
     drop_unreadable(world, &view, &result).await?;
     result.locks_removed = locks::unlock(world, repo, false).await?;
     Ok(result)
-}
-
-/// Idx, packs and parity once. Whether to look again: what was withdrawn may be had from packs that no idx names yet, or a round began.
-async fn pass<W: World>(world: &W, repo: &Arc<Repository>, view: &mut View, result: &mut RepairResult) -> Result<bool> {
-    let rebuilt = rebuild(world, repo, view).await?;
-    result.index_rebuilt |= rebuilt.wrote;
-    result.packs_repaired += rebuilt.revived;
-    let generation = view.rounds.r;
-    let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
-    let job = Job { world, repo, view, deleted };
-    let damaged = job.packs(result).await?;
-    let mut lost = job.salvage(&damaged).await?;
-    lost.extend(job.parity(result).await?);
-    put_idx(world, repo, generation, Idx { withdrawals: lost, ..Idx::default() }).await?;
-    result.packs_lost.extend(damaged.iter().map(|&p| hex::encode(view.index.packs()[p as usize].name)));
-    *view = repo.view(world).await?;
-    Ok(!damaged.is_empty() || rounds::has_newer(world, &repo.ring, generation).await?)
 }
 
 struct Job<'a, W: World> {
@@ -64,8 +64,25 @@ struct Job<'a, W: World> {
 }
 
 impl<W: World> Job<'_, W> {
-    /// Checks every pack and rebuilds those that parity gives. Returns the ordinals of the others.
-    async fn packs(&self, result: &mut RepairResult) -> Result<Vec<u32>> {
+    /// One try. Whether nothing more was found to do; a try that a round overtook has found nothing.
+    async fn run(&self, result: &mut RepairResult, all_lost: &mut BTreeSet<Name>) -> Result<bool> {
+        let Some(damaged) = self.packs(result).await? else { return Ok(false) };
+        let mut lost = self.salvage(&damaged).await?;
+        let Some(rows) = self.parity(result).await? else { return Ok(false) };
+        lost.extend(rows);
+        put_idx(self.world, self.repo, self.view.rounds.r, Idx { withdrawals: lost, ..Idx::default() }).await?;
+        all_lost.extend(damaged.iter().map(|&p| self.view.index.packs()[p as usize].name));
+        // What was withdrawn may be had from packs that no idx names yet.
+        Ok(damaged.is_empty())
+    }
+
+    /// Whether what is missing may be what a round has deleted meanwhile.
+    async fn is_overtaken(&self) -> Result<bool> {
+        rounds::have_moved(self.world, &self.repo.ring, &self.view.rounds).await
+    }
+
+    /// Checks every pack and rebuilds those that parity gives. Returns the ordinals of the others; `None` if a round came between.
+    async fn packs(&self, result: &mut RepairResult) -> Result<Option<Vec<u32>>> {
         self.world.call().set_phase("checking packs");
         let index = &self.view.index;
         self.world.call().set_totals(index.packs().iter().map(|p| p.size).sum(), index.packs().len() as u64);
@@ -79,7 +96,11 @@ impl<W: World> Job<'_, W> {
             let stored = optional(self.world.get(&key, None, limits::PACK).await)?;
             let whole = stored.is_some_and(|bytes| sha256(bytes.as_ref()) == info.name);
             if !whole {
-                match self.rebuild(info).await? {
+                let rebuilt = self.rebuild(info).await?;
+                if self.is_overtaken().await? {
+                    return Ok(None);
+                }
+                match rebuilt {
                     Some(bytes) => {
                         put_small(self.world, &key, &bytes, PutMode::Overwrite).await?;
                         self.world.call().tell(Event::Healed { pack: hex::encode(info.name), bytes: info.size });
@@ -91,7 +112,7 @@ impl<W: World> Job<'_, W> {
             self.world.call().add_bytes(info.size);
             self.world.call().add_objects(1);
         }
-        Ok(lost)
+        Ok(Some(lost))
     }
 
     /// A pack's bytes from parity, if they are what its name says.
@@ -141,8 +162,9 @@ impl<W: World> Job<'_, W> {
         index.locations(&entry.id).iter().any(|l| !damaged.contains(&l.pack) && !index.is_withdrawn(l.pack, &entry.id))
     }
 
-    /// Writes parity objects that are missing or wrong anew, from members that are whole. Returns what to withdraw: the old ones.
-    async fn parity(&self, result: &mut RepairResult) -> Result<Vec<Withdrawal>> {
+    /// Writes parity objects that are missing or wrong anew, from members that are whole. Returns what to withdraw: the old ones;
+    /// `None` if a round came between.
+    async fn parity(&self, result: &mut RepairResult) -> Result<Option<Vec<Withdrawal>>> {
         self.world.call().set_phase("checking parity");
         let mut withdrawn = Vec::new();
         let condemned = &self.view.rounds.condemned;
@@ -157,12 +179,15 @@ impl<W: World> Job<'_, W> {
                     0 => None,
                     _ => optional(self.world.get(&names::parity(&part.name), None, limits::PACK).await)?,
                 };
-                if stored.is_none_or(|bytes| sha256(bytes.as_ref()) != part.name) {
+                if !stored.is_some_and(|bytes| sha256(bytes.as_ref()) == part.name) {
                     rows.push(row);
                 }
             }
             if rows.is_empty() {
                 continue;
+            }
+            if self.is_overtaken().await? {
+                return Ok(None);
             }
             let Some(new) = self.encode(&group, &rows).await? else { continue };
             result.parity_repaired += rows.len() as u64;
@@ -171,7 +196,7 @@ impl<W: World> Job<'_, W> {
             let idx = Idx { groups: vec![new], ..Idx::default() };
             put_idx(self.world, self.repo, self.view.rounds.r, idx).await?;
         }
-        Ok(withdrawn)
+        Ok(Some(withdrawn))
     }
 
     /// Encodes rows of a group; `None` if a member is not whole (then there is nothing to encode from).

@@ -7,7 +7,8 @@ use std::task::{Poll, Waker};
 use futures_util::lock::Mutex;
 
 use super::content::{Leaf, Walk};
-use super::fetch::{Current, Opener};
+use super::current::Current;
+use super::fetch::Opener;
 use super::plan::{Plan, Target};
 use super::{Repository, RestoreOptions, Restored, snapshots};
 use crate::crypto::ring::ChunkId;
@@ -28,6 +29,7 @@ pub async fn size<W: World>(world: &W, repo: &Arc<Repository>, options: &Restore
 }
 
 /// Restores to `sink`. Damage is made good from other copies and parity; where that fails, the error is `CORRUPT` and the sink has got nothing wrong.
+/// A prune may run beside it: what is rewritten meanwhile is found again; `CONFLICT` if the snapshot itself is removed.
 pub async fn restore<W: World, K: Sink<W>>(
     world: &W,
     repo: &Arc<Repository>,
@@ -35,37 +37,14 @@ pub async fn restore<W: World, K: Sink<W>>(
     options: RestoreOptions,
 ) -> Result<Restored> {
     let snapshot = snapshots::get(world, repo, &options.snapshot).await?;
-    let error = match content(world, repo, sink, &snapshot, &options).await {
-        Err(error) if error.is_damage() => error,
-        done => return done,
-    };
-    match snapshots::get(world, repo, &snapshot.id).await {
-        Err(gone) if gone.code == Code::NotFound => Err(Error::new(
-            Code::NotFound,
-            format!(
-                "Snapshot {} was removed by a prune while it was restored. What was returned is right, and not all.",
-                snapshot.id
-            ),
-        )),
-        _ => Err(error),
-    }
-}
-
-async fn content<W: World, K: Sink<W>>(
-    world: &W,
-    repo: &Arc<Repository>,
-    sink: Arc<K>,
-    snapshot: &Snapshot,
-    options: &RestoreOptions,
-) -> Result<Restored> {
-    let parts = parts(snapshot, options.item.as_deref())?;
-    let (from, to) = span(&parts, options)?;
+    let parts = parts(&snapshot, options.item.as_deref())?;
+    let (from, to) = span(&parts, &options)?;
     world.call().set_totals(to - from, 0);
     world.call().set_phase("reading the index");
-    let current = Arc::new(Current::new(repo.view(world).await?.index));
+    let current = Arc::new(Current::read(world, repo, &snapshot.id).await?);
     world.call().set_phase("restoring");
     let healed = Arc::new(AtomicU64::new(0));
-    let mut lister = Lister { world, repo, current: &current, parts: &parts, next: 0, walk: None, from, to };
+    let mut lister = Lister { current: &current, parts: &parts, next: 0, walk: None, from, to };
     loop {
         let leaves = lister.segment().await?;
         if leaves.is_empty() {
@@ -77,8 +56,8 @@ async fn content<W: World, K: Sink<W>>(
         let segment = Arc::new(Segment {
             world: world.clone(),
             repo: repo.clone(),
-            index,
             current: current.clone(),
+            index,
             sequence: options.ordered.then(Sequence::default),
             plan,
             next: Mutex::new(0),
@@ -124,9 +103,7 @@ fn span(parts: &[Part], options: &RestoreOptions) -> Result<(u64, u64)> {
 
 /// Gives the chunks of a range, across items.
 struct Lister<'a, W: World> {
-    world: &'a W,
-    repo: &'a Arc<Repository>,
-    current: &'a Arc<Current>,
+    current: &'a Current<W>,
     parts: &'a [Part],
     next: usize,
     walk: Option<(u64, Walk<'a, W>)>,
@@ -143,8 +120,7 @@ impl<W: World> Lister<'_, W> {
                 self.next += 1;
                 if part.base + part.size > self.from && part.base < self.to {
                     let skip = self.from.saturating_sub(part.base);
-                    let walk =
-                        Walk::start(self.world, self.repo, self.current.clone(), &part.root, part.size, skip).await?;
+                    let walk = Walk::start(self.current, &part.root, part.size, skip).await?;
                     self.walk = Some((part.base, walk));
                 }
                 continue;
@@ -170,8 +146,8 @@ impl<W: World> Lister<'_, W> {
 struct Segment<W: World, K: Sink<W>> {
     world: W,
     repo: Arc<Repository>,
+    current: Arc<Current<W>>,
     index: Arc<Index>,
-    current: Arc<Current>,
     plan: Arc<Plan<W>>,
     next: Mutex<usize>,
     sequence: Option<Sequence>,
@@ -219,13 +195,15 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
             Err(error) if error.is_damage() => {}
             other => return other,
         }
-        let raw = self.current.read(&self.world, &self.repo, &job.leaf.id, job.place).await?;
+        let (raw, moved) = self.current.chunk(&self.index, &job.leaf.id, job.place).await?;
         if raw.len() != out.len() {
             return Err(Error::corrupt("A chunk has another length than its list says.")
                 .with("chunk", hex::encode(job.leaf.id)));
         }
         out.copy_from_slice(&raw);
-        self.healed.fetch_add(raw.len() as u64, Ordering::Relaxed);
+        if !moved {
+            self.healed.fetch_add(raw.len() as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 

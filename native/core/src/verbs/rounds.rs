@@ -87,6 +87,12 @@ pub async fn has_newer<W: World>(world: &W, ring: &KeyRing, generation: u64) -> 
     Ok(false)
 }
 
+/// Whether a round was begun or decided since these were read: what is missing now may be what it has deleted.
+pub async fn have_moved<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds) -> Result<bool> {
+    let now = read(world, ring).await?;
+    Ok((now.n, now.r) != (rounds.n, rounds.r))
+}
+
 /// Packs and parity objects that the condemns of rounds `from` to `to` name. `CONFLICT` if one of them was trimmed:
 /// then nobody knows any more.
 pub async fn condemned_between<W: World>(world: &W, ring: &KeyRing, from: u64, to: u64) -> Result<BTreeSet<Name>> {

@@ -8,7 +8,7 @@ use super::Repository;
 use super::group::GroupEncoder;
 use super::objects::put_small;
 use crate::codec::Codec;
-use crate::crypto::ring::{ChunkId, SaltMaker};
+use crate::crypto::ring::{ChunkId, SaltMaker, name_id};
 use crate::error::{Error, Result};
 use crate::format::idx::{Group, Idx, PackEntry, Withdrawal};
 use crate::format::pack::{Entry, FrameKind, PackBuilder};
@@ -269,8 +269,9 @@ pub async fn put_idx<W: World>(
 ) -> Result<Vec<(String, [u8; 32])>> {
     let mut put = Vec::new();
     for part in idx.split(limits::IDX_TARGET) {
-        let name = names::idx(generation, &world.id16());
-        let stored = record::seal(&repo.ring, Kind::Idx, &name, generation, &world.id32(), &part.encode())?;
+        let body = part.encode();
+        let name = names::idx(generation, &name_id(&repo.ring, Kind::Idx, &world.id32(), generation, &body));
+        let stored = record::seal(&repo.ring, Kind::Idx, &name, generation, &world.id32(), &body)?;
         put_small(world, &name, &stored, PutMode::Overwrite).await?;
         put.push((name, crate::crypto::sha256(&stored)));
     }

@@ -10,7 +10,7 @@ use packvault_core::format::gc::{self, Checkpoint, Condemn, Deleted, Listed};
 use packvault_core::format::idx::{Idx, Name};
 use packvault_core::format::snapshot::Snapshot;
 use packvault_core::format::{Kind, list, names, pack, record};
-use packvault_core::index::Index;
+use packvault_core::index::{Index, Loaded};
 use packvault_core::verbs::Repository;
 use packvault_core::verbs::fetch::Opener;
 use packvault_sim::{Random, SimStore};
@@ -110,6 +110,7 @@ impl Pruner {
             idx: vec![listed(&compacted, &sha256(&stored))],
             deleted: Deleted { packs: deleted, parity: Vec::new() },
             forgotten: condemn.forgotten.clone(),
+            orphans: Deleted::default(),
         };
         Ok(Survey { round, previous: sight.previous, idx: (compacted, stored), checkpoint })
     }
@@ -200,7 +201,7 @@ impl Sight {
     fn index(&self) -> Index {
         let mut index = Index::default();
         for (generation, idx) in &self.idx {
-            index.add("", [0; 32], *generation, false, idx);
+            index.add(&[Loaded { generation: *generation, ..Loaded::candidate(idx.clone()) }]);
         }
         index
     }

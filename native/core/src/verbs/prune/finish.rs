@@ -122,8 +122,7 @@ async fn settle_parity<W: World>(
     let unnamed: Vec<Name> = members.map(|part| part.name).filter(|name| survey.index().pack(name).is_none()).collect();
     loop {
         let leaving: BTreeSet<Name> = going.iter().chain(&unnamed).copied().collect();
-        let Regrouped { groups, stuck } =
-            regroup(world, repo, rounds.n, &known, &leaving, &condemned.parity).await?;
+        let Regrouped { groups, stuck } = regroup(world, repo, rounds.n, &known, &leaving, &condemned.parity).await?;
         let before = going.len();
         going.retain(|name| !stuck.contains(name));
         if going.len() == before {

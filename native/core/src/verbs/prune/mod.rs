@@ -83,7 +83,7 @@ async fn run<W: World>(
             Ok(Some(result)) => return Ok(result),
             Ok(None) => {}
             // What could not be read may be what a newer round has deleted meanwhile.
-            Err(e) if e.is_damage() && has_moved(world, repo, &rounds).await? => {}
+            Err(e) if e.is_damage() && rounds::have_moved(world, &repo.ring, &rounds).await? => {}
             Err(e) => return Err(e),
         }
     }
@@ -99,14 +99,9 @@ async fn help<W: World>(world: &W, repo: &Arc<Repository>, rounds: &Rounds) -> R
     let condemned = Condemned::of(&record, Deleted::default())?;
     match finish(world, repo, rounds, &condemned).await {
         Ok(checkpoint) => delete(world, &checkpoint).await,
-        Err(e) if e.is_damage() && has_moved(world, repo, rounds).await? => Ok(()),
+        Err(e) if e.is_damage() && rounds::have_moved(world, &repo.ring, rounds).await? => Ok(()),
         Err(e) => Err(e),
     }
-}
-
-async fn has_moved<W: World>(world: &W, repo: &Arc<Repository>, rounds: &Rounds) -> Result<bool> {
-    let now = rounds::read(world, &repo.ring).await?;
-    Ok((now.n, now.r) != (rounds.n, rounds.r))
 }
 
 /// One round. `None`: somebody else's came between.
