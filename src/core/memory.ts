@@ -54,8 +54,8 @@ interface Waiting {
  *
  * - small calls have a sixteenth of the limit to themselves, so that a listing never waits for a backup;
  * - a write has 7/16, and writes together leave what a restore needs, so that the source of an ingest may be a restore;
- * - reads together have at most half, so that readers who stall never keep a write out. The first has a quarter, each further one half
- *   of what is left, down to 1/32: five at once, with chunks and packs of the default sizes.
+ * - reads together have at most half, so that readers who stall never keep a write out. The first has 5/16, enough for each pack of a
+ *   cloud's size to be fetched once; each further one 5/8 of what is left, down to 1/64: four at once.
  */
 export class Budget {
   readonly #limit: number;
@@ -125,15 +125,15 @@ export class Budget {
     const part = (share: number): number => Math.floor(this.#limit * share);
     if (purpose === 'small') return small + part(1 / 256) <= part(1 / 16) ? part(1 / 256) : undefined;
     const all = part(15 / 16);
-    const least = (kind: 'restore' | 'verify'): number => Math.max(part(1 / 32), this.#needs[kind]);
+    const least = (kind: 'restore' | 'verify'): number => Math.max(part(1 / 64), this.#needs[kind]);
     if (purpose === 'write') {
       const bytes = part(shareOf('write'));
       const held = Math.max(read, least('restore'));
       return write + bytes + held <= all ? bytes : undefined;
     }
     const left = Math.min(part(shareOf(purpose)) - read, all - read - write);
-    // Half of what is left, so that another one finds something, too.
-    const bytes = Math.min(Math.max(Math.floor(left / 2), least(purpose)), left);
+    // Not all that is left, so that another one finds something, too.
+    const bytes = Math.min(Math.max(Math.floor((left * 5) / 8), least(purpose)), left);
     return bytes >= least(purpose) ? bytes : undefined;
   }
 

@@ -149,7 +149,7 @@ export class OpenRepository implements AsyncDisposable {
   /**
    * Only verified bytes come out: the item's, or without `item` all items' one after the other. Damage is healed from parity where it
    * can be, else the stream is destroyed with CORRUPT. NOT_FOUND and INVALID_ARGUMENT reject at once. It begins with the first read;
-   * from then on the stream holds memory until it ends or is destroyed, and a sixth one may wait for that.
+   * from then on the stream holds memory until it ends or is destroyed, and a fifth one may wait for that.
    */
   async restore(snapshotId: string, options: RestoreOptions = {}): Promise<Readable> {
     const wanted = restoreRequest(snapshotId, options, true);

@@ -22,13 +22,13 @@ function enter(budget: Budget, purpose: Purpose, signal = new AbortController().
 test('two writes run at once and leave something for a reader', async () => {
   const budget = new Budget(256 * MIB);
   const purposes: Purpose[] = ['write', 'write', 'write', 'restore', 'restore', 'small'];
-  expect(await admitted(budget, purposes)).toEqual([112, 112, undefined, 8, 8, 1]);
+  expect(await admitted(budget, purposes)).toEqual([112, 112, undefined, 10, 4, 1]);
 });
 
 test('however many readers stall, a write can run', async () => {
   const budget = new Budget(256 * MIB);
   const readers = Array.from({ length: 7 }, () => 'restore' as const);
-  expect(await admitted(budget, readers)).toEqual([64, 32, 16, 8, 8, undefined, undefined]);
+  expect(await admitted(budget, readers)).toEqual([80, 30, 11.25, 4.218_75, undefined, undefined, undefined]);
   expect(await admitted(budget, ['write', 'small'])).toEqual([112, 1]);
 });
 

@@ -110,7 +110,7 @@ impl Engine {
         let call = Arc::new(Call::default());
         let memory = memory as usize;
         // What a restore fetches takes the rest.
-        let blocks = if verb == "restore" { memory / 4 } else { memory };
+        let blocks = if verb == "restore" { memory / 8 } else { memory };
         let world = NodeWorld {
             id,
             operations: self.operations.clone(),

@@ -46,6 +46,8 @@ struct Unit<W: World> {
     pack: u32,
     offset: u32,
     len: u32,
+    /// First and last use, in bytes of frames that are used up to there.
+    span: (u64, u64),
     /// Jobs that still need it, by position; in order.
     users: Vec<usize>,
     state: State<W>,
@@ -102,7 +104,9 @@ impl<W: World> Plan<W> {
             jobs.sort_by_key(|job| job.place.map(|p| (p.pack, p.offset)));
         }
         let most = u64::from(UNIT).min(budget / 3 * 2).max(1) as u32;
-        let all = units(&mut jobs, most);
+        // What is needed much later would only be dropped and fetched again.
+        let reach = if ordered { budget } else { u64::MAX };
+        let all = units(&mut jobs, most, reach);
         let done = vec![false; jobs.len()];
         Self {
             jobs,
@@ -236,28 +240,41 @@ impl<W: World> Units<W> {
     }
 }
 
-/// Joins the frames of each pack into ranges of at most `most` bytes, unless one frame is more, and tells each job its range.
-fn units<W: World>(jobs: &mut [Job], most: u32) -> Vec<Unit<W>> {
+/// Joins the frames of each pack into ranges of at most `most` bytes, unless one frame is more, and tells each job its range. Between the
+/// first and the last use of a range, at most `reach` bytes of frames are used.
+fn units<W: World>(jobs: &mut [Job], most: u32, reach: u64) -> Vec<Unit<W>> {
     let mut order: Vec<usize> = (0..jobs.len()).filter(|&j| jobs[j].place.is_some()).collect();
     order.sort_by_key(|&j| jobs[j].place.map(|p| (p.pack, p.offset)));
+    let mut used = 0;
+    let positions: Vec<u64> = jobs
+        .iter()
+        .map(|job| {
+            used += job.place.map_or(0, |place| u64::from(place.length));
+            used
+        })
+        .collect();
     let mut units: Vec<Unit<W>> = Vec::new();
     for job in order {
         let Some(place) = jobs[job].place else { continue };
         let end = place.offset + place.length;
+        let at = positions[job];
         let fits = units.last().is_some_and(|u| {
             u.pack == place.pack
                 && place.offset <= u.offset + u.len + GAP
                 && end.max(u.offset + u.len) - u.offset <= most
+                && u.span.1.max(at) - u.span.0.min(at) <= reach
         });
         match units.last_mut().filter(|_| fits) {
             Some(unit) => {
                 unit.len = unit.len.max(end - unit.offset);
+                unit.span = (unit.span.0.min(at), unit.span.1.max(at));
                 unit.users.push(job);
             }
             None => units.push(Unit {
                 pack: place.pack,
                 offset: place.offset,
                 len: place.length,
+                span: (at, at),
                 users: vec![job],
                 state: State::Idle,
                 waiting: Vec::new(),

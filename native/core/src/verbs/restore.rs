@@ -50,7 +50,7 @@ pub async fn restore<W: World, K: Sink<W>>(
         if leaves.is_empty() {
             break;
         }
-        let budget = (world.memory() as u64 / 4 * 3).max(1);
+        let budget = (world.memory() as u64 / 8 * 7).max(1);
         let index = current.index();
         let plan = Arc::new(Plan::new(&index, &leaves, options.ordered, budget));
         let segment = Arc::new(Segment {
