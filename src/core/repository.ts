@@ -65,6 +65,7 @@ export class OpenRepository implements AsyncDisposable {
   readonly #bridge: Bridge;
   readonly #connection: Connection;
   readonly #emitter = new Emitter();
+  readonly #presences = new Set<Presence>();
   #closing: Promise<void> | undefined;
   /** Passphrases. */
   readonly keys: Keys;
@@ -146,6 +147,7 @@ export class OpenRepository implements AsyncDisposable {
   async restore(snapshotId: string, options: RestoreOptions = {}): Promise<Readable> {
     const wanted = restoreRequest(snapshotId, options, true);
     const size = await this.#call<number>({ verb: 'size', options: wanted, purpose: 'small', signal: options.signal });
+    options.signal?.throwIfAborted();
     const run = async (accept: Accept, signal: AbortSignal): Promise<void> => {
       if (size === 0) return;
       const write = (_offset: number, bytes: Uint8Array, ended: AbortSignal): Promise<void> => accept(bytes, ended);
@@ -257,6 +259,8 @@ export class OpenRepository implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    // While the store can still be asked; the calls themselves end with the bridge.
+    await Promise.all([...this.#presences].map((presence) => presence.end()));
     await this.#bridge.close();
     if (this.#connection.owned) await this.#connection.backend[Symbol.asyncDispose]();
   }
@@ -270,14 +274,16 @@ export class OpenRepository implements AsyncDisposable {
   }
 
   async #call<T>(request: CallRequest & { readonly onProgress?: CallOptions['onProgress'] }): Promise<T> {
-    const presence = request.purpose === 'small' ? undefined : new Presence(this.#bridge, request.verb);
+    this.#refuseClosed();
+    const sample = sampler(this.#emitter, request.verb, request.onProgress);
+    if (request.purpose === 'small') return this.#bridge.call<T>({ ...request, sample });
+    const presence = new Presence(this.#bridge, request.verb);
+    this.#presences.add(presence);
     try {
-      return await this.#bridge.call<T>({
-        ...request,
-        sample: sampler(this.#emitter, request.verb, request.onProgress),
-      });
+      return await this.#bridge.call<T>({ ...request, sample });
     } finally {
-      await presence?.end();
+      await presence.end();
+      this.#presences.delete(presence);
     }
   }
 }
