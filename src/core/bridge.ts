@@ -18,7 +18,7 @@ export interface EngineProgress {
   readonly events: readonly EngineEvent[];
 }
 
-export type EngineEvent =
+type EngineEvent =
   | { readonly type: 'healed'; readonly pack: string; readonly bytes: number }
   | { readonly type: 'fault'; readonly fault: unknown };
 

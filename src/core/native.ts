@@ -18,7 +18,7 @@ export interface Operation {
 }
 
 /** A call of a verb. */
-export interface EngineRequest {
+interface EngineRequest {
   readonly call: number;
   readonly verb: string;
   /** JSON. */

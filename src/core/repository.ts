@@ -90,8 +90,8 @@ export class OpenRepository implements AsyncDisposable {
       bridge.checkMemory('write');
     }
     const secret = passphraseBytes(options.passphrase);
-    await bridge.start();
     try {
+      await bridge.start();
       const body = create === undefined ? {} : { options: create, label: 'first' };
       const sample = sampler(new Emitter(), verb, options.onProgress);
       const call = { verb, options: body, secret, purpose: 'small', signal: options.signal, sample } as const;

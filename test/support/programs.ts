@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 
 const FOLDER = new URL('../core/programs/', import.meta.url);
 
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
