@@ -72,6 +72,7 @@ export class OpenRepository implements AsyncDisposable {
   readonly #bridge: Bridge;
   readonly #connection: Connection;
   readonly #emitter = new Emitter();
+  readonly #presences = new Set<Presence>();
   #closing: Promise<void> | undefined;
   /** Passphrases. */
   readonly keys: Keys;
@@ -96,9 +97,9 @@ export class OpenRepository implements AsyncDisposable {
       bridge.checkMemory('write');
     }
     const secret = passphraseBytes(options.passphrase);
-    const create = chosen && { ...chosen, exclusiveCreate: await canArbitrate(connection, options.signal) };
-    await bridge.start();
     try {
+      const create = chosen && { ...chosen, exclusiveCreate: await canArbitrate(connection, options.signal) };
+      await bridge.start();
       const body = create === undefined ? {} : { options: create, label: 'first' };
       const sample = sampler(new Emitter(), verb, options.onProgress);
       const call = { verb, options: body, secret, purpose: 'small', signal: options.signal, sample } as const;
@@ -154,6 +155,7 @@ export class OpenRepository implements AsyncDisposable {
   async restore(snapshotId: string, options: RestoreOptions = {}): Promise<Readable> {
     const wanted = restoreRequest(snapshotId, options, true);
     const size = await this.#call<number>({ verb: 'size', options: wanted, purpose: 'small', signal: options.signal });
+    options.signal?.throwIfAborted();
     const run = async (accept: Accept, signal: AbortSignal): Promise<void> => {
       if (size === 0) return;
       const write = (_offset: number, bytes: Uint8Array, ended: AbortSignal): Promise<void> => accept(bytes, ended);
@@ -299,6 +301,8 @@ export class OpenRepository implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    // While the store can still be asked; the calls themselves end with the bridge.
+    await Promise.all([...this.#presences].map((presence) => presence.end()));
     await this.#bridge.close();
     if (this.#connection.owned) await this.#connection.backend[Symbol.asyncDispose]();
   }
@@ -312,14 +316,16 @@ export class OpenRepository implements AsyncDisposable {
   }
 
   async #call<T>(request: CallRequest & { readonly onProgress?: CallOptions['onProgress'] }): Promise<T> {
-    const presence = request.purpose === 'small' ? undefined : new Presence(this.#bridge, request.verb);
+    this.#refuseClosed();
+    const sample = sampler(this.#emitter, request.verb, request.onProgress);
+    if (request.purpose === 'small') return this.#bridge.call<T>({ ...request, sample });
+    const presence = new Presence(this.#bridge, request.verb);
+    this.#presences.add(presence);
     try {
-      return await this.#bridge.call<T>({
-        ...request,
-        sample: sampler(this.#emitter, request.verb, request.onProgress),
-      });
+      return await this.#bridge.call<T>({ ...request, sample });
     } finally {
-      await presence?.end();
+      await presence.end();
+      this.#presences.delete(presence);
     }
   }
 }

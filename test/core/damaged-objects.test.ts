@@ -145,6 +145,15 @@ for (const passphrase of [undefined, PASSPHRASE]) {
   });
 }
 
+test('planted: damage beyond parity, and damage that is none, are seen by these checks', async () => {
+  const prepared = await prepare({ parity: false }, 3);
+  const [pack = ''] = keysOf(prepared, 'packs/data/');
+  const backend = await load(prepared);
+  await expect(holds(backend, prepared, pack, 'nothing was done', undefined)).rejects.toThrow('nothing was done');
+  await backend.delete([pack]);
+  await expect(holds(backend, prepared, pack, 'lost', undefined)).rejects.toMatchObject({ code: 'CORRUPT' });
+});
+
 /** Without a key nobody can tell which of two configs is the right one, so neither is used. */
 async function twoConfigs(backend: MemoryBackend): Promise<void> {
   const error = await refusal(Repository.open(backend, SMALL), 'CORRUPT');

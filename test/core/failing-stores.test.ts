@@ -77,6 +77,15 @@ async function unharmed(backend: StorageBackend, earlier: string, request: numbe
   await repository.close();
 }
 
+test('planted: a pack that vanishes meanwhile is seen by these checks', async () => {
+  const backend = new MemoryBackend();
+  const repository = await makeRepository(backend, { parity: false });
+  const { id } = await repository.ingest(BEFORE);
+  for await (const { key } of backend.list('packs/')) await backend.delete([key]);
+  await expect(unharmed(backend, id, 0)).rejects.toMatchObject({ code: 'CORRUPT' });
+  await expect(onlyASecondCopyMayLack(repository, 0)).rejects.toThrow('request 0');
+});
+
 test('an init that meets a full disk at its n-th put, for every n, can be run again', async () => {
   for (let nth = 1; ; nth += 1) {
     const backend = new FaultBackend(new MemoryBackend(), { rules: [{ fault: 'OUT_OF_SPACE', verb: 'put', nth }] });

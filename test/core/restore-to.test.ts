@@ -1,7 +1,7 @@
 /** Restoring into a file: whole or not at all, and never over anything that was not meant. */
 import { execFileSync } from 'node:child_process';
 import type * as FileSystem from 'node:fs/promises';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { MemoryBackend } from '../../src/backends/memory.ts';
@@ -59,9 +59,12 @@ test('a file that is there stays unless overwriting is allowed', async () => {
   const error = await refusal(repository.restoreTo(path, id), 'ALREADY_EXISTS');
   expect(error.message).toContain('was not touched');
   expect(readFileSync(path, 'utf8')).toBe('mine');
+  chmodSync(path, 0o600);
   await repository.restoreTo(path, id, { overwrite: true });
   expect(sha256(readFileSync(path))).toBe(sha256(BODY));
   expect(readdirSync(folder)).toEqual(['precious']);
+  // Whoever could not read it before can't now.
+  if (process.platform !== 'win32') expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
 test('a file that appears while the restore runs stays, too', async () => {

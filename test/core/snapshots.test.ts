@@ -174,6 +174,14 @@ test('no items, and two of one name, are refused', async () => {
   }
 });
 
+test('65,536 items are the most', async () => {
+  const repository = await makeRepository();
+  const items = Array.from({ length: 65_537 }, (_, at) => ({ name: `${at}`, stream: bytes(1, 1) }));
+  const error = await refusal(repository.ingestMulti(items), 'INVALID_ARGUMENT');
+  expect(error.message).toContain('A snapshot has 1 to 65,536 items.');
+  expect(await repository.listSnapshots()).toEqual([]);
+});
+
 test('the same name in another form of Unicode is another name', async () => {
   const repository = await makeRepository();
   const { items } = await repository.ingestMulti([

@@ -53,8 +53,18 @@ fn kept<'a>(policy_text: &str, history: &'a str, zone: &Zone) -> Vec<&'a str> {
         .collect();
     let ids: Vec<String> = (0..parts.len()).map(|i| format!("{i:032x}")).collect();
     let all: Vec<Candidate> =
-        parts.iter().zip(&ids).map(|((time, tags), id)| Candidate { id, time: *time, tags }).collect();
+        parts.iter().zip(&ids).map(|((time, tags), id)| Candidate { id, time: *time, created_at: "", tags }).collect();
     policy(policy_text).keep(&all, zone).into_iter().map(|i| words[i]).collect()
+}
+
+#[test]
+fn of_one_second_of_the_store_the_snapshot_that_was_made_last_is_the_newest() {
+    let (none, second) = (Tags::new(), at("2026-11-24"));
+    let made =
+        [("2026-11-24T12:00:00.092Z", "ee"), ("2026-11-24T12:00:00.368Z", "11"), ("2026-11-24T12:00:00.363Z", "dd")];
+    let all = made.map(|(created_at, id)| Candidate { id, time: second, created_at, tags: &none });
+    assert_eq!(policy("last=1").keep(&all, &Zone::default()), BTreeSet::from([1]));
+    assert_eq!(policy("last=2").keep(&all, &Zone::default()), BTreeSet::from([1, 2]));
 }
 
 fn check(table: &[(&str, &str, &str)], zone: &Zone) {
@@ -215,8 +225,11 @@ fn any_history() -> impl Strategy<Value = Vec<(i64, Tags)>> {
 
 fn run(policy: &Policy, history: &[(i64, Tags)]) -> BTreeSet<usize> {
     let ids: Vec<String> = (0..history.len()).map(|i| format!("{i:032x}")).collect();
-    let all: Vec<Candidate> =
-        history.iter().zip(&ids).map(|((time, tags), id)| Candidate { id, time: *time, tags }).collect();
+    let all: Vec<Candidate> = history
+        .iter()
+        .zip(&ids)
+        .map(|((time, tags), id)| Candidate { id, time: *time, created_at: "", tags })
+        .collect();
     policy.keep(&all, &Zone::default())
 }
 

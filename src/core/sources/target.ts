@@ -37,7 +37,9 @@ export class FileTarget {
     // The random part keeps two restores to one place apart; the name is short enough for any file system.
     const temporary = join(dirname(path), `.${basename(path).slice(0, 48)}.${randomBytes(6).toString('hex')}.part`);
     try {
-      return new FileTarget(path, temporary, await open(temporary, 'wx'), overwrite);
+      // Whoever may not read the file that is replaced may not read the new one either.
+      const mode = present === undefined ? 0o666 : present.mode & 0o777;
+      return new FileTarget(path, temporary, await open(temporary, 'wx', mode), overwrite);
     } catch (cause) {
       throw fileError(cause, path);
     }

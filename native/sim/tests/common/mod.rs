@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub mod fixture;
+pub mod museum;
 pub mod pruner;
+pub mod regions;
 pub mod scenario;
 
 use std::collections::BTreeMap;

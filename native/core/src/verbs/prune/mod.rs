@@ -171,7 +171,12 @@ fn forgotten(survey: &Survey, choice: &Choice) -> BTreeSet<String> {
             let all: Vec<_> = survey.snapshots.iter().filter(|held| seen.insert(&held.snapshot.id)).collect();
             let candidates: Vec<Candidate> = all
                 .iter()
-                .map(|held| Candidate { id: &held.snapshot.id, time: held.time, tags: &held.snapshot.tags })
+                .map(|held| Candidate {
+                    id: &held.snapshot.id,
+                    time: held.time,
+                    created_at: &held.snapshot.created_at,
+                    tags: &held.snapshot.tags,
+                })
                 .collect();
             let kept = policy.keep(&candidates, zone);
             let gone = all.iter().enumerate().filter(|(i, _)| !kept.contains(i));

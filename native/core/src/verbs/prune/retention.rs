@@ -53,10 +53,12 @@ impl Zone {
 /// A snapshot, as far as retention looks at it.
 #[derive(Clone, Debug)]
 pub struct Candidate<'a> {
-    /// Its id: orders snapshots of one moment.
+    /// Its id: orders snapshots that say one moment.
     pub id: &'a str,
     /// Its effective time (docs/format.md §14), in milliseconds since 1970.
     pub time: i64,
+    /// When it says that it was made, as stored. Orders snapshots of one effective time: many stores tell time in whole seconds.
+    pub created_at: &'a str,
     /// Its tags.
     pub tags: &'a Tags,
 }
@@ -91,7 +93,8 @@ impl Policy {
         }
         let mut kept = BTreeSet::new();
         for mut group in groups.into_values() {
-            group.sort_by(|&a, &b| (all[b].time, all[b].id).cmp(&(all[a].time, all[a].id)));
+            let age = |i: usize| (all[i].time, all[i].created_at, all[i].id);
+            group.sort_by(|&a, &b| age(b).cmp(&age(a)));
             kept.extend(group.first());
             self.keep_of_group(all, &group, zone, &mut kept);
         }
