@@ -26,7 +26,7 @@ export function runJob(request, watch) {
   return new Promise((resolve, reject) => {
     let answer;
     child.on('message', (message) => {
-      if (message.started && watch !== undefined) timer = setInterval(() => observe(child.pid, watch), SAMPLE_MS);
+      if (message.started && watch !== undefined) timer = setInterval(() => void observe(child.pid, watch), SAMPLE_MS);
       else answer = message;
     });
     child.once('error', reject);

@@ -74,14 +74,19 @@ export class CacheBackend implements StorageBackend {
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
     options.signal?.throwIfAborted();
-    const whole = options.offset === undefined && options.length === undefined;
-    if (key === CONFIG_COPY && whole) return this.#copyOfConfig(options);
-    const cacheable = whole && CACHEABLE.test(key);
-    const cached = cacheable ? await this.#store?.get(key) : undefined;
+    if (options.offset !== undefined || options.length !== undefined) return this.#inner.get(key, options);
+    if (key === CONFIG_COPY) return this.#copyOfConfig(options);
+    if (CACHEABLE.test(key)) return this.#immutable(key, options);
+    const body = await this.#inner.get(key, options);
+    if (key === CONFIG) await this.#meet(body);
+    return body;
+  }
+
+  async #immutable(key: string, options: GetOptions): Promise<Uint8Array> {
+    const cached = await this.#store?.get(key);
     if (cached !== undefined && cached.byteLength <= (options.maxBytes ?? Infinity)) return cached;
     const body = await this.#inner.get(key, options);
-    if (whole && key === CONFIG) await this.#meet(body);
-    else if (cacheable) await this.#store?.put(key, body);
+    await this.#store?.put(key, body);
     return body;
   }
 

@@ -127,13 +127,12 @@ test('memory stays within its bound', async () => {
 });
 
 test('the default folder is where the platform wants caches', () => {
-  const home = (environment: NodeJS.ProcessEnv, platform: string): string => defaultCacheFolder(environment, platform);
-  expect(home({ XDG_CACHE_HOME: '/x/c' }, 'linux')).toBe('/x/c/packvault');
-  expect(home({}, 'linux')).toMatch(/.\/\.cache\/packvault$/);
+  expect(defaultCacheFolder({ XDG_CACHE_HOME: '/x/c' }, 'linux')).toBe('/x/c/packvault');
+  expect(defaultCacheFolder({}, 'linux')).toMatch(/.\/\.cache\/packvault$/);
   // A path that is not absolute does not count.
-  expect(home({ XDG_CACHE_HOME: 'x' }, 'linux')).toBe(home({}, 'linux'));
-  expect(home({ XDG_CACHE_HOME: '' }, 'linux')).toBe(home({}, 'linux'));
-  expect(home({ XDG_CACHE_HOME: '/x' }, 'darwin')).toMatch(/Library\/Caches\/packvault$/);
-  expect(home({ LOCALAPPDATA: '/l' }, 'win32')).toBe(join('/l', 'packvault', 'cache'));
-  expect(home({}, 'win32')).toMatch(/AppData.Local.packvault.cache$/);
+  expect(defaultCacheFolder({ XDG_CACHE_HOME: 'x' }, 'linux')).toBe(defaultCacheFolder({}, 'linux'));
+  expect(defaultCacheFolder({ XDG_CACHE_HOME: '' }, 'linux')).toBe(defaultCacheFolder({}, 'linux'));
+  expect(defaultCacheFolder({ XDG_CACHE_HOME: '/x' }, 'darwin')).toMatch(/Library\/Caches\/packvault$/);
+  expect(defaultCacheFolder({ LOCALAPPDATA: '/l' }, 'win32')).toBe(join('/l', 'packvault', 'cache'));
+  expect(defaultCacheFolder({}, 'win32')).toMatch(/AppData.Local.packvault.cache$/);
 });

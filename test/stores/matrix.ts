@@ -79,9 +79,14 @@ async function comesBack(repository: Repository, id: string, body: Uint8Array): 
 export function engineMatrix(name: string, store: EngineStore): void {
   describe(`the engine on ${name}`, () => {
     test('backs up, restores, loses objects, repairs, prunes', async () => wholeLife(new Client(await store.place())));
-    test('a passphrase comes and goes, and other clients mind it', async () => keys(new Client(await store.place())));
+    test('a passphrase comes and goes, and other clients mind it', async () =>
+      passphrases(new Client(await store.place())));
     if (store.env !== undefined) {
-      test('a backup that is killed harms nothing', async () => killed(store, `${await store.place()}`));
+      test('a backup that is killed harms nothing', async () => {
+        const place = await store.place();
+        if (typeof place !== 'string') throw new Error('A process of its own needs a location.');
+        await killed(store, place);
+      });
     }
     const { proxy } = store;
     if (proxy !== undefined) {
@@ -150,7 +155,7 @@ async function lossAndRepair(client: Client, repository: Repository, id: string)
   await comesBack(repository, id, CHANGED);
 }
 
-async function keys(client: Client): Promise<void> {
+async function passphrases(client: Client): Promise<void> {
   const repository = await client.init();
   const { id } = await repository.ingest(BODY);
   const [old] = await repository.keys.list();
