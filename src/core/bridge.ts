@@ -1,4 +1,5 @@
 /** The engine asks, a backend answers: the operation queue's JavaScript side. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { StorageBackend } from './backend.ts';
 import { PackvaultError } from './errors.ts';
@@ -204,6 +205,8 @@ export class Bridge {
       return;
     }
     const controller = new AbortController();
+    // A store may make many requests at once for one operation, and Node would warn of a leak at the eleventh.
+    setMaxListeners(Number.MAX_SAFE_INTEGER, controller.signal);
     if (call.signal.aborted) controller.abort(call.signal.reason);
     call.operations.set(operation.id, controller);
     const work = this.#answer(call, operation, controller.signal).finally(() => {

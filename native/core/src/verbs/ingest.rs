@@ -34,6 +34,7 @@ pub async fn ingest<W: World, S: Source<W>>(
     check_labels(options.items.iter().map(|i| (i.name.as_str(), i.kind.as_str())), &options.tags)?;
     world.call().set_phase("reading the index");
     let view = repo.view(world).await?;
+    view.rounds.certain()?;
     let generation = view.rounds.r;
     world.call().set_phase("ingesting");
     let job = Arc::new(Job::new(world, repo, &view, source, &options)?);

@@ -24,6 +24,7 @@ pub async fn redo<W: World>(
     generation: u64,
 ) -> Result<u64> {
     let rounds = rounds::read(world, &repo.ring).await?;
+    rounds.certain()?;
     let r = rounds.r;
     let condemned = rounds::condemned_between(world, &repo.ring, generation + 1, r).await?;
     let before = written.idx.clone();

@@ -38,6 +38,7 @@ pub async fn rebuild<W: World>(world: &W, repo: &Arc<Repository>, view: &mut Vie
     world.call().set_phase("looking for packs without idx");
     let mut done = Rebuilt::default();
     loop {
+        view.rounds.certain()?;
         let Some(found) = search(world, repo, view).await? else { return Ok(done) };
         let need = Need::of(world, repo, view, &found).await?;
         let adopt = Adopt { world, repo, view, found: &found, need };

@@ -28,6 +28,9 @@ pub struct Rounds {
     pub hash: [u8; 32],
     /// Packs and parity objects that checkpoint N has seen without an idx.
     pub orphans: BTreeSet<Name>,
+    /// A record of which both copies are damaged. What it said is not known: readers see what was in force before it, which is never less
+    /// and may be more than there is; writers refuse.
+    doubt: Option<Error>,
     snapshots: BTreeMap<String, [u8; 32]>,
     times: BTreeMap<String, i64>,
     idx: BTreeMap<String, [u8; 32]>,
@@ -67,6 +70,11 @@ impl Rounds {
     /// Snapshots that checkpoint N lists.
     pub fn listed_snapshots(&self) -> impl Iterator<Item = &String> {
         self.snapshots.keys()
+    }
+
+    /// Refuses to write where it is not known what is in force.
+    pub fn certain(&self) -> Result<()> {
+        self.doubt.clone().map_or(Ok(()), Err)
     }
 
     /// Whether a writer may rely on a pack: an idx that names it is listed by checkpoint N or of generation r, and no condemn names the pack.
@@ -116,7 +124,7 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
     // Round r begins only when checkpoint r - 1 is decided. A listing that shows otherwise was overtaken by the rounds: the next is not.
     for _ in 0..LISTINGS {
         let rounds = read_once(world, ring).await?;
-        if rounds.r <= rounds.n + 1 {
+        if rounds.r <= rounds.n + 1 || rounds.doubt.is_some() {
             return Ok(rounds);
         }
     }
@@ -128,12 +136,11 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
 
 async fn read_once<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
     let (copies, newest_ms) = listing(world, "").await?;
-    let n = newest(world, ring, &copies).await?;
-    let mut rounds = Rounds { n, r: n, newest_ms, ..Rounds::default() };
-    if n > 0 {
-        let record = read_record(world, ring, n, true).await?;
+    let mut rounds = Rounds { newest_ms, ..Rounds::default() };
+    if let Some((n, record)) = newest(world, ring, &copies, &mut rounds.doubt).await? {
         let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
         let checkpoint: Checkpoint = record::json(&names::checkpoint(n), &rest)?;
+        rounds.n = n;
         rounds.hash = record.hash;
         rounds.orphans.extend(packs(&checkpoint.orphans.packs)?);
         rounds.orphans.extend(packs(&checkpoint.orphans.parity)?);
@@ -142,15 +149,19 @@ async fn read_once<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
         rounds.snapshots = hashes(&checkpoint.snapshots)?;
         rounds.idx = hashes(&checkpoint.idx)?;
     }
-    for (&(round, _), &found) in copies.iter().filter(|((round, checkpoint), _)| !checkpoint && *round > n) {
-        if !decide(world, ring, round, false, found).await? {
-            continue;
+    rounds.r = rounds.n;
+    for (&(round, _), &found) in copies.iter().filter(|((round, checkpoint), _)| !checkpoint && *round > rounds.n) {
+        match decided(world, ring, round, false, found).await {
+            Ok(Some(record)) => {
+                let name = names::condemn(round);
+                let condemn: Condemn = record::json(&name, &record.rest.ok_or_else(|| unreadable(&name))?)?;
+                rounds.condemned.extend(packs(&condemn.packs)?);
+                rounds.condemned.extend(packs(&condemn.parity)?);
+            }
+            Ok(None) => continue,
+            Err(e) if e.is_damage() => rounds.doubt = Some(unreadable(&names::condemn(round))),
+            Err(e) => return Err(e),
         }
-        let record = read_record(world, ring, round, false).await?;
-        let name = names::condemn(round);
-        let condemn: Condemn = record::json(&name, &record.rest.ok_or_else(|| unreadable(&name))?)?;
-        rounds.condemned.extend(packs(&condemn.packs)?);
-        rounds.condemned.extend(packs(&condemn.parity)?);
         rounds.r = rounds.r.max(round);
     }
     Ok(rounds)
@@ -181,14 +192,36 @@ async fn listing<W: World>(world: &W, after: &str) -> Result<(Copies, i64)> {
     Ok((copies, newest_ms))
 }
 
-/// N: the newest checkpoint that is decided.
-async fn newest<W: World>(world: &W, ring: &KeyRing, copies: &Copies) -> Result<u64> {
+/// The newest checkpoint that is decided and opens. One without a readable copy is passed over, as if its round were still open.
+async fn newest<W: World>(
+    world: &W,
+    ring: &KeyRing,
+    copies: &Copies,
+    doubt: &mut Option<Error>,
+) -> Result<Option<(u64, GcRecord)>> {
     for (&(round, _), &found) in copies.iter().rev().filter(|((_, checkpoint), _)| *checkpoint) {
-        if decide(world, ring, round, true, found).await? {
-            return Ok(round);
+        match decided(world, ring, round, true, found).await {
+            Ok(Some(record)) => return Ok(Some((round, record))),
+            Ok(None) => {}
+            Err(e) if e.is_damage() && doubt.is_none() => *doubt = Some(unreadable(&names::checkpoint(round))),
+            Err(e) => return Err(e),
         }
     }
-    Ok(0)
+    Ok(None)
+}
+
+/// A record that a listing showed, if it is decided.
+async fn decided<W: World>(
+    world: &W,
+    ring: &KeyRing,
+    round: u64,
+    checkpoint: bool,
+    found: [bool; 2],
+) -> Result<Option<GcRecord>> {
+    if !decide(world, ring, round, checkpoint, found).await? {
+        return Ok(None);
+    }
+    read_record(world, ring, round, checkpoint).await.map(Some)
 }
 
 /// Completes a lone copy. Whether the record is decided: its `.a` exists.
@@ -277,7 +310,8 @@ pub async fn read_record<W: World>(world: &W, ring: &KeyRing, round: u64, checkp
 
 fn unreadable(name: &str) -> Error {
     Error::corrupt(format!(
-        "{name} can't be read, so it is not known what is in force. Nothing was changed. Run repair."
+        "Neither copy of {name} can be read, so it is not known what is in force. Nothing was changed. Every snapshot can still be \
+         restored; to write, put the record back from a copy of the repository."
     ))
     .with("key", name)
 }
