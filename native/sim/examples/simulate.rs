@@ -1,8 +1,8 @@
 //! Plays many histories: `simulate FROM COUNT`. Prints what they came to; for one that fails, the command that plays it again, and then the smallest
 //! cast that still fails.
 
-use packvault_sim::history::{self, Cast, Outcome};
-use packvault_sim::{Rates, SimStore};
+use packvault_sim::history::{self, Cast};
+use packvault_sim::{Outcome, Rates, SimStore};
 
 fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();

@@ -1,6 +1,6 @@
 //! Many processes on one store in bad weather.
 
-use packvault_sim::history;
+use packvault_sim::{history, run_all};
 
 /// How many seeds a normal run plays.
 const SEEDS: u64 = 2_000;
@@ -15,7 +15,7 @@ const REGRESSIONS: [u64; 8] = [
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_happens() {
-    let total = history::run_all(0..SEEDS).unwrap_or_else(|violation| panic!("{violation}"));
+    let total = run_all(0..SEEDS).unwrap_or_else(|violation| panic!("{violation}"));
     assert!(
         total.acknowledged > 10_000 && total.removed > 1_000 && total.rounds > 5_000 && total.failed > 5_000,
         "dull: {total:?}"

@@ -117,3 +117,45 @@ fn a_policy_that_keeps_nothing_is_refused() {
         assert_eq!(prune(&world, &repo, options).unwrap_err().code, Code::InvalidArgument);
     }
 }
+
+/// Restores a snapshot while another process prunes to two snapshots just before operation `at`. `None`: there was no such operation.
+fn restore_beside_a_prune(at: usize, of: usize) -> Option<(Result<Vec<u8>>, Vec<u8>)> {
+    let store = SimStore::default();
+    let (_, _, made) = history(11, &store, Some((4, 2)), 4);
+    let reader = world(12, &store);
+    let repo = common::open(&reader, true).unwrap();
+    reader.link.arm(None);
+    let pruned = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let done = pruned.clone();
+    reader.link.before(at, move |store| {
+        let other = world(13, store);
+        let repo = common::open(&other, true).unwrap();
+        prune(&other, &repo, PruneOptions { max_unused: 0.0, ..keep(2) }).unwrap();
+        done.store(true, Ordering::Relaxed);
+    });
+    let got = restore(&reader, &repo, &made[of].0, None, true);
+    pruned.load(Ordering::Relaxed).then(|| (got, made[of].1.clone()))
+}
+
+#[test]
+fn a_restore_beside_a_prune_gives_what_stays_and_names_what_was_removed() {
+    let (mut operations, mut conflicts) = (0, 0);
+    for at in 0.. {
+        let Some((got, content)) = restore_beside_a_prune(at, 2) else { break };
+        assert!(got.unwrap_or_else(|e| panic!("before operation {at}: {e}")) == content, "before operation {at}");
+        operations += 1;
+    }
+    assert!(operations > 10);
+    for at in 0.. {
+        let Some((got, content)) = restore_beside_a_prune(at, 0) else { break };
+        match got {
+            Ok(bytes) => assert!(bytes == content, "before operation {at}"),
+            Err(e) if e.code == Code::NotFound => assert!(at < 6, "before operation {at}: {e}"),
+            Err(e) => {
+                assert_eq!(e.code, Code::Conflict, "before operation {at}: {e}");
+                conflicts += 1;
+            }
+        }
+    }
+    assert!(conflicts > 0);
+}

@@ -42,8 +42,8 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
         let done = job.run(&mut result, &mut all_lost).await?;
         view = repo.view(world).await?;
         if done && !rounds::has_newer(world, &repo.ring, generation).await? {
-            result.snapshots_damaged = damaged_snapshots(world, repo, &view).await?;
-            if result.snapshots_damaged.is_empty() || !rounds::have_moved(world, &repo.ring, &view.rounds).await? {
+            if let Some(damaged) = damaged_for_sure(world, repo, &view).await? {
+                result.snapshots_damaged = damaged;
                 break;
             }
             view = repo.view(world).await?;
@@ -246,6 +246,13 @@ impl<W: World> Job<'_, W> {
         }
         Ok(Some(Group { shard_len: group.shard_len, members: group.members.clone(), parity: parts }))
     }
+}
+
+/// [`damaged_snapshots`]; `None` if there are some and a round came between, which may have removed them.
+async fn damaged_for_sure<W: World>(world: &W, repo: &Arc<Repository>, view: &View) -> Result<Option<Vec<String>>> {
+    let damaged = damaged_snapshots(world, repo, view).await?;
+    let sure = damaged.is_empty() || !rounds::have_moved(world, &repo.ring, &view.rounds).await?;
+    Ok(sure.then_some(damaged))
 }
 
 /// Ids of snapshots that need a chunk which nothing holds any more.

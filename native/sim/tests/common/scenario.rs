@@ -196,9 +196,10 @@ pub fn repair_salvage() -> Scenario {
 pub fn repair_beyond() -> Scenario {
     let fixture = Shape::new(41, Some((3, 1)), true).len(SMALL).make();
     let store = &fixture.store;
-    for pack in store.keys("packs/data/").iter().take(3) {
-        store.lose(pack);
-    }
+    let packs = store.keys("packs/data/");
+    packs.iter().take(2).for_each(|pack| store.lose(pack));
+    // What is left of this one is saved.
+    flip(store, &packs[2], 500, 40);
     let mut scenario = Scenario::new("repair beyond parity", fixture, repairing());
     scenario.healable = false;
     scenario
