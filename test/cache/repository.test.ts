@@ -174,9 +174,7 @@ for (const change of ['both copies', 'the copy, with config.json gone', 'the cop
 test('one bit of config.json, whichever it is, keeps no client out while the copy is whole', async () => {
   const own = await made();
   const config = await own.store.get('config.json');
-  for (let bit = 0; bit < config.byteLength * 8; bit += 7) {
-    // The case of a letter: that the engine minds it in hex is a test of the engine.
-    if (bit % 8 === 5) continue;
+  for (let bit = 0; bit < config.byteLength * 8; bit += 11) {
     const damaged = config.slice();
     damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     await own.store.put('config.json', damaged, { mode: 'overwrite' });
