@@ -38,7 +38,7 @@ pub trait Store: Send + Sync {
     /// What [`Store::get`] returns.
     type Bytes: AsRef<[u8]> + Send + Sync + 'static;
 
-    /// A block of at least `size` bytes; waits while the call's share of memory is in use. Blocks that a call
+    /// A block of at least `size` bytes (and less than 64 KiB more, above 256 KiB); waits while the call's share of memory is in use. Blocks that a call
     /// holds while it waits here must be able to become free without this one.
     fn block(&self, size: usize) -> impl Future<Output = Result<Self::Block>> + Send;
 

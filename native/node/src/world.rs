@@ -296,7 +296,8 @@ impl Source<NodeWorld> for NodeSource {
         let Some(read) = self.ahead.pop_front() else { return Err(wrong_answer()) };
         let wanted = read.wanted;
         let (block, len) = self.settle(read).await?;
-        self.depth = AHEAD;
+        // Packs and parity count with all but an eighth of the memory.
+        self.depth = (self.world.memory / 8 / READ).clamp(1, AHEAD);
         if len < wanted {
             self.end().await?;
         }

@@ -87,6 +87,11 @@ pub fn pack_capacity(pack_size: u32, max_chunk: u32) -> usize {
     (pack_size as usize).max((max_chunk as usize).max(largest_list) + 4096)
 }
 
+/// Bytes that a block of so many may take.
+fn lent(size: usize) -> usize {
+    size.next_multiple_of(64 << 10)
+}
+
 impl<W: World> PackWriter<W> {
     /// A writer of generation r. `memory` is what its packs and parity may take. `INVALID_ARGUMENT` if that is too little for one pack
     /// and the parity of its group: it would wait for memory that only it could give back.
@@ -94,12 +99,14 @@ impl<W: World> PackWriter<W> {
         let capacity = pack_capacity(repo.config.pack_size, repo.config.chunking.max);
         let scheme = repo.config.parity;
         let shard = scheme.map_or(0, |s| parity::max_object_len(capacity, s.data as usize, s.parity as usize));
-        let reserved = shard * scheme.map_or(0, |s| s.parity as usize) + memory / 8;
-        let packs = memory.saturating_sub(reserved) / capacity;
+        let shards = lent(shard) * scheme.map_or(0, |s| s.parity as usize);
+        // For a block of the source and an idx.
+        let others = (memory / 8).max((1 << 20) + lent(memory / 16));
+        let packs = memory.saturating_sub(shards + others) / lent(capacity);
         if packs == 0 {
             return Err(Error::invalid(format!(
                 "{memory} bytes of memory are too little for this repository's packs and parity: {} are needed. Nothing was stored.",
-                (reserved - memory / 8 + capacity) * 8 / 7 + 1
+                ((shards + lent(capacity)) * 8 / 7 + 1).max(shards + lent(capacity) + others)
             )));
         }
         let open = world.threads().min(memory / 2 / capacity).min(packs.saturating_sub(1)).max(1);
