@@ -40,7 +40,18 @@ function run(command, args, env, line) {
 async function rust() {
   // The long sweeps go over many histories, which debug assertions would only slow down.
   const args = long
-    ? ['test', '--release', '--workspace', '--features', 'packvault-core/long,packvault-sim/long', 'long_']
+    ? [
+        'test',
+        '--release',
+        '-p',
+        'packvault-sim',
+        '--features',
+        'long',
+        '--test',
+        'long_histories',
+        '--test',
+        'matrix_long',
+      ]
     : ['test', '--workspace'];
   const code = await run('cargo', args, {}, (line) => {
     const found = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/.exec(line);

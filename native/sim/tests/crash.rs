@@ -54,6 +54,16 @@ fn every_writer_may_die_at_every_operation() {
     }
 }
 
+#[cfg(feature = "long")]
+#[test]
+fn every_writer_may_die_at_every_operation_under_more_seeds() {
+    for seed in 700..710 {
+        for make in writers() {
+            kill_everywhere(&make(), seed);
+        }
+    }
+}
+
 #[test]
 fn init_may_die_at_every_operation() {
     for encrypted in [true, false] {

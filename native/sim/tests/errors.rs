@@ -64,6 +64,16 @@ fn every_writer_passes_every_error_on_and_succeeds_when_it_is_over() {
     assert!(counts.iter().sum::<usize>() > 900, "{counts:?}");
 }
 
+#[cfg(feature = "long")]
+#[test]
+fn every_writer_passes_every_error_on_under_more_seeds() {
+    for seed in 720..724 {
+        for make in writers() {
+            fail_everywhere(&make(), seed);
+        }
+    }
+}
+
 #[test]
 fn reading_verbs_pass_every_error_on() {
     assert!(fail_everywhere(&reading(), 173) > 200);

@@ -163,7 +163,7 @@ fn at_every_choice_of_operations_and_more_seeds() {
     let play = play();
     for seed in 600..606 {
         let (acknowledged, refused) = beside_rounds(&play, seed, 1, &Lies::default()).unwrap();
-        assert!(acknowledged > 200 && refused > 0, "seed {seed}: {acknowledged} acknowledged, {refused} refused");
+        assert!(acknowledged > 100 && refused > 0, "seed {seed}: {acknowledged} acknowledged, {refused} refused");
     }
 }
 

@@ -57,6 +57,15 @@ fn a_world_with_something_unseeded_in_it_is_found_out() {
     assert!(life(3, 3, unseeded) != life(3, 3, unseeded));
 }
 
+#[cfg(feature = "long")]
+#[test]
+fn the_same_seed_gives_the_same_trace_over_many_seeds() {
+    for seed in 1_000..1_200 {
+        let threads = 1 + seed as usize % 6;
+        assert!(life(seed, threads, |_| {}) == life(seed, threads, |_| {}), "seed {seed}, {threads} workers");
+    }
+}
+
 /// Two inits race. How many won.
 fn race(seed: u64, lies: Lies) -> usize {
     let store = SimStore::default();

@@ -91,7 +91,7 @@ pub struct Generational {
 pub fn parse_generational(folder: &str, key: &str, suffixes: &[&'static str]) -> Option<Generational> {
     let rest = key.strip_prefix(folder)?.strip_prefix('/')?;
     let (generation, rest) = rest.split_once('-')?;
-    let id: [u8; 16] = hex::decode(rest.get(..32)?).ok()?.try_into().ok()?;
+    let id: [u8; 16] = bytes(rest.get(..32)?)?;
     let suffix = suffixes.iter().find(|s| **s == &rest[32..])?;
     let name = if COPIES.contains(suffix) { key.strip_suffix(suffix)? } else { key };
     Some(Generational { generation: number(generation)?, id, name: name.to_owned(), suffix })
@@ -117,16 +117,19 @@ pub fn parse_gc(key: &str) -> Option<(u64, bool, &'static str)> {
 
 /// 32 hex digits.
 pub fn id16(hex: &str) -> Result<[u8; 16]> {
-    hex::decode(hex)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| Error::corrupt("An id is not 32 hex digits."))
+    bytes(hex).ok_or_else(|| Error::corrupt("An id is not 32 hex digits."))
 }
 
 /// 64 hex digits.
 #[must_use]
 pub fn hash(hex: &str) -> Option<[u8; 32]> {
-    hex::decode(hex).ok()?.try_into().ok()
+    bytes(hex)
+}
+
+/// Lower case only (§1): other digits would be another way to write the same.
+fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let lower = hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    hex::decode(hex).ok().filter(|_| lower)?.try_into().ok()
 }
 
 fn number(digits: &str) -> Option<u64> {
