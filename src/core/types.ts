@@ -192,8 +192,9 @@ export interface OpenOptions extends CallOptions {
    */
   readonly cache?: string | false | undefined;
   /**
-   * Cap in bytes on the data in flight on both sides of the seam: 16 MiB or more, default 256 MiB. Key derivation and the index of the
-   * repository's chunks, about 100 bytes each, come on top. A call that packs and parity of this repository leave no room for is
+   * Cap in bytes on the data in flight on both sides of the seam: 16 MiB or more, default 256 MiB. Node itself
+   * and what it frees late come on top, about 100 MiB, as do key derivation and the index of the repository's chunks, about 100 bytes
+   * each. A call that packs and parity of this repository leave no room for is
    * INVALID_ARGUMENT and says how much it needs.
    */
   readonly memoryLimit?: number | undefined;
