@@ -192,10 +192,9 @@ export interface OpenOptions extends CallOptions {
    */
   readonly cache?: string | false | undefined;
   /**
-   * Cap in bytes on the data in flight on both sides of the seam: 16 MiB or more, default 256 MiB. Node itself
-   * and what it frees late come on top, about 100 MiB, as do key derivation and the index of the repository's chunks, about 100 bytes
-   * each. A call that packs and parity of this repository leave no room for is
-   * INVALID_ARGUMENT and says how much it needs.
+   * Cap in bytes on the data in flight on both sides of the seam: 16 MiB or more, default 256 MiB. On top come Node with the buffers
+   * that it frees late (about 100 MiB), key derivation, and the index of the repository's chunks. A call for which the limit is too
+   * low, because of the repository's packs and parity, is INVALID_ARGUMENT and says how much it needs.
    */
   readonly memoryLimit?: number | undefined;
   /** Has no effect yet: what a client has seen is not kept from one opening to the next, so that no store is refused for an older state. */
