@@ -194,7 +194,7 @@ impl Actor {
         self.lives += 1;
         let seed = if clone { self.seed } else { self.seed ^ (self.lives << 32) };
         self.world = first.beside(seed, number);
-        let skew = (self.random.draw() % (2 * TEN_YEARS as u64)) as i64 - TEN_YEARS;
+        let skew = (self.random.draw() % (2 * TEN_YEARS.cast_unsigned())).cast_signed() - TEN_YEARS;
         self.world.clock.fetch_add(skew, std::sync::atomic::Ordering::Relaxed);
         self.world.threads = 1 + self.random.below(2);
         self.world.link.expose(Weather::new(self.random.draw(), self.cast.rates));
@@ -289,7 +289,7 @@ impl Actor {
         let options = RestoreOptions { snapshot: id.clone(), ordered, ..RestoreOptions::default() };
         match restore::restore(&self.world, repo, sink.clone(), options).await {
             Ok(_) if sink.take() == content => locked(&self.truth).outcome.restored += 1,
-            Ok(_) => self.violate(format!("a reader got wrong bytes of {id}")),
+            Ok(_) => self.violate(&format!("a reader got wrong bytes of {id}")),
             // A prune may have removed it: the end will show.
             Err(e) if matches!(e.code, Code::NotFound | Code::Conflict) => {
                 locked(&self.truth).unread.push((id, e.to_string()));
@@ -304,7 +304,7 @@ impl Actor {
             if let Some(result) = self.judge("repair", done)
                 && !result.packs_lost.is_empty()
             {
-                self.violate(format!("repair says that packs are lost: {result:?}"));
+                self.violate(&format!("repair says that packs are lost: {result:?}"));
             }
         } else {
             let done = reindex::reindex(&self.world, repo).await;
@@ -319,14 +319,14 @@ impl Actor {
             Err(error) => {
                 locked(&self.truth).outcome.failed += 1;
                 if !explained(&error) {
-                    self.violate(format!("{verb} failed with {error}"));
+                    self.violate(&format!("{verb} failed with {error}"));
                 }
                 None
             }
         }
     }
 
-    fn violate(&self, what: String) {
+    fn violate(&self, what: &str) {
         locked(&self.truth).violation.get_or_insert(format!("process {}: {what}", self.world.link.number()));
     }
 
@@ -339,7 +339,7 @@ impl Actor {
         copy.load(&self.world.store.snapshot());
         let found = oracle::check(&copy, &locked(&self.truth).acknowledged);
         if let Err(violation) = found {
-            self.violate(format!("while others worked: {violation}"));
+            self.violate(&format!("while others worked: {violation}"));
         }
     }
 }

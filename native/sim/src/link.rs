@@ -114,7 +114,7 @@ impl Link {
     pub(crate) fn pause(&self) -> usize {
         let pause = self.lock().weather.as_mut().map_or(0, Weather::pause);
         if pause > 0 {
-            self.store.leap(pause as i64 * 3_600_000);
+            self.store.leap(pause.cast_signed() as i64 * 3_600_000);
         }
         pause
     }

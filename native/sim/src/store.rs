@@ -72,7 +72,9 @@ impl SimStore {
             objects.late = later;
             due
         };
-        due.into_iter().for_each(|(_, late)| self.take_effect(late));
+        for (_, late) in due {
+            self.take_effect(late);
+        }
     }
 
     fn take_effect(&self, late: Late) {
@@ -92,7 +94,9 @@ impl SimStore {
     /// Everything that is under way takes effect now.
     pub fn settle(&self) {
         let late = std::mem::take(&mut self.lock().late);
-        late.into_iter().for_each(|(_, late)| self.take_effect(late));
+        for (_, late) in late {
+            self.take_effect(late);
+        }
     }
 
     /// The store's own clock, milliseconds since 1970.
@@ -215,7 +219,7 @@ impl SimStore {
 impl Objects {
     /// By the store's clock: a second an operation.
     fn now(&self) -> i64 {
-        START_MS + self.leap_ms + self.operations as i64 * 1000
+        START_MS + self.leap_ms + self.operations.cast_signed() * 1000
     }
 
     fn answer(&self, key: &str) -> Result<()> {

@@ -144,7 +144,7 @@ impl Clock for SimWorld {
     }
 
     async fn sleep(&self, ms: u64) {
-        self.clock.fetch_add(ms as i64, Ordering::Relaxed);
+        self.clock.fetch_add(ms.cast_signed(), Ordering::Relaxed);
     }
 }
 

@@ -334,7 +334,9 @@ fn of_a_group_any_two_may_be_lost_and_a_third_is_missed_loudly() {
     for pattern in 0_u32..32 {
         museum.store.load(&museum.objects);
         let lost: Vec<usize> = (0..5).filter(|i| pattern >> i & 1 == 1).collect();
-        lost.iter().for_each(|&i| museum.store.lose(&objects[i]));
+        for &i in &lost {
+            museum.store.lose(&objects[i]);
+        }
         let data = lost.iter().filter(|&&i| i < 3).count();
         let one = museum.process(4);
         let repo = museum.open(&one).unwrap();

@@ -87,7 +87,7 @@ fn a_backup_whose_producer_fails_leaves_nothing_visible() {
         let world = fixture.restarted(after as u64);
         let repo = fixture.open();
         let error = packvault_core::error::Error::new(Code::PermissionDenied, "the producer failed");
-        let source = packvault_sim::Items::new(&world, &[content.clone()], 30_000).failing(after, error);
+        let source = packvault_sim::Items::new(&world, std::slice::from_ref(&content), 30_000).failing(after, error);
         let got = world.run(common::ingesting_from(&world, &repo, source, 1));
         assert_eq!(got.unwrap_err().code, Code::PermissionDenied);
         assert_eq!(common::list(&world, &repo).unwrap().len(), 2);

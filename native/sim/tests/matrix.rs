@@ -240,7 +240,7 @@ fn damages(museum: &Museum, kind: Kind, key: &str) -> Vec<Damage> {
         let zeros = bytes[range.clone()].iter().all(|b| *b == 0);
         all.push(Damage::Flip(field, range.start..range.start + 1));
         all.push(Damage::Flip(field, range.clone()));
-        all.extend((!zeros).then(|| Damage::Zero(field, range)));
+        all.extend((!zeros).then_some(Damage::Zero(field, range)));
     }
     all.extend([0, 1, 8, 71, len / 2, len - 81, len - 1].map(|cut| Damage::Truncate(cut.min(len - 1))));
     all.extend([1, 70_000].map(Damage::Append));

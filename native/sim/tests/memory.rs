@@ -28,7 +28,8 @@ fn the_least_memory_is_enough_for_every_verb() {
                 let mut content = vec![0; 900_000];
                 Random::new(seed).fill(&mut content);
                 let repeated = [content.clone(), content[..300_000].to_vec(), vec![7; 200_000]].concat();
-                let snapshot = ingest(&one, &repo, &[repeated.clone()]).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let snapshot =
+                    ingest(&one, &repo, std::slice::from_ref(&repeated)).unwrap_or_else(|e| panic!("{what}: {e}"));
                 for ordered in [true, false] {
                     let got =
                         restore(&one, &repo, &snapshot.id, None, ordered).unwrap_or_else(|e| panic!("{what}: {e}"));

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use common::{ingest, init, options, restore, world};
 use packvault_core::error::{Code, Result};
 use packvault_core::verbs::prune::{self, retention::Policy};
-use packvault_core::verbs::{Level, PruneOptions, PruneResult, Repository, VerifyOptions, snapshots, verify};
+use packvault_core::verbs::{
+    Level, PruneOptions, PruneResult, Repository, SnapshotFilter, VerifyOptions, snapshots, verify,
+};
 use packvault_sim::{Random, SimStore, SimWorld};
 
 fn keep(last: u32) -> PruneOptions {
@@ -27,13 +29,11 @@ fn assert_sound(world: &SimWorld, repo: &Arc<Repository>, what: &str) {
     assert!(found.ok, "{what}: {:?}", found.errors);
 }
 
+/// Ids and contents, oldest first.
+type Made = Vec<(String, Vec<u8>)>;
+
 /// A repository with a few snapshots, a minute apart, of content that changes more and more.
-fn history(
-    seed: u64,
-    store: &SimStore,
-    parity: Option<(u8, u8)>,
-    count: u64,
-) -> (SimWorld, Arc<Repository>, Vec<(String, Vec<u8>)>) {
+fn history(seed: u64, store: &SimStore, parity: Option<(u8, u8)>, count: u64) -> (SimWorld, Arc<Repository>, Made) {
     let world = world(seed, store);
     let repo = init(&world, options(true, parity), true);
     let mut random = Random::new(seed);
@@ -101,7 +101,7 @@ fn forgetting_by_id_removes_just_that() {
     let done = world.run(async move { prune::forget(&w, &r, &[id], PruneOptions::default()).await }).unwrap();
     assert_eq!(done.removed_snapshots, 1);
     let (w, r) = (world.clone(), repo.clone());
-    let left = world.run(async move { snapshots::list(&w, &r, &Default::default()).await }).unwrap();
+    let left = world.run(async move { snapshots::list(&w, &r, &SnapshotFilter::default()).await }).unwrap();
     assert_eq!(left.iter().map(|s| &s.id).collect::<Vec<_>>(), [&made[0].0, &made[2].0]);
     let (w, r) = (world.clone(), repo.clone());
     let unknown = world.run(async move { prune::forget(&w, &r, &["ffff".into()], PruneOptions::default()).await });

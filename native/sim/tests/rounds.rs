@@ -212,7 +212,9 @@ fn an_idx_that_an_open_round_may_leave_out_is_not_relied_on() {
         let steps = Steps::new(Pruner::new(&repo, 80));
         steps.step(store, &Wish::default());
         steps.step(store, &Wish::default());
-        left.iter().for_each(|(key, bytes)| store.plant(key, bytes));
+        for (key, bytes) in &left {
+            store.plant(key, bytes);
+        }
         let last = steps.clone();
         world.link.before(at, move |store: &SimStore| last.step(store, &Wish::default()));
         let snapshot = ingest(&world, &repo, std::slice::from_ref(&play.content)).unwrap();

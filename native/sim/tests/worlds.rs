@@ -18,7 +18,7 @@ fn life(seed: u64, threads: usize, disturb: impl Fn(&mut SimWorld)) -> (Vec<Stri
     let store = SimStore::default();
     let mut one = world(seed, &store);
     one.threads = threads;
-    let repo = init(&one, options(seed % 2 == 0, Some((3, 2))), seed % 3 != 0);
+    let repo = init(&one, options(seed.is_multiple_of(2), Some((3, 2))), !seed.is_multiple_of(3));
     let mut content = Random::new(seed).text(300_000);
     ingest(&one, &repo, &[content.clone()]).unwrap();
     disturb(&mut one);
@@ -52,7 +52,7 @@ fn a_world_with_something_unseeded_in_it_is_found_out() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let unseeded = |w: &mut SimWorld| {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        w.clock.fetch_add(run as i64, Ordering::Relaxed);
+        w.clock.fetch_add(run.cast_signed() as i64, Ordering::Relaxed);
     };
     assert!(life(3, 3, unseeded) != life(3, 3, unseeded));
 }
@@ -117,7 +117,7 @@ fn two_writers_at_once_are_both_acknowledged_and_both_restore() {
         let contents = [[shared.clone(), vec![1; 5_000]].concat(), [vec![2; 20_000], shared].concat()];
         let a = ingesting(&one, &first, &contents[..1]);
         let b = ingesting(&two, &second, &contents[1..]);
-        let (a, b) = one.run(async move { Ok(join(a, b).await) }).unwrap();
+        let (a, b) = one.run(async move { Ok(Box::pin(join(a, b)).await) }).unwrap();
         let mut all = fixture.acknowledged.clone();
         all.extend([a.unwrap().id, b.unwrap().id].into_iter().zip(contents));
         let after = fixture.restarted(seed + 900);
@@ -145,7 +145,7 @@ fn a_backup_beside_a_repair_is_whole_and_so_is_what_was_repaired() {
         let content = Random::new(seed).text(80_000);
         let writing = ingesting(&one, &first, std::slice::from_ref(&content));
         let mending = async move { repair_verb::repair(&two, &second).await };
-        let (written, mended) = one.run(async move { Ok(join(writing, mending).await) }).unwrap();
+        let (written, mended) = one.run(async move { Ok(Box::pin(join(writing, mending)).await) }).unwrap();
         mended.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let mut all = fixture.acknowledged.clone();
         all.push((written.unwrap().id, content));

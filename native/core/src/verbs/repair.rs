@@ -179,7 +179,7 @@ impl<W: World> Job<'_, W> {
                     0 => None,
                     _ => optional(self.world.get(&names::parity(&part.name), None, limits::PACK).await)?,
                 };
-                if !stored.is_some_and(|bytes| sha256(bytes.as_ref()) == part.name) {
+                if stored.is_none_or(|bytes| sha256(bytes.as_ref()) != part.name) {
                     rows.push(row);
                 }
             }

@@ -115,9 +115,9 @@ fn uses(index: &Index, needed: &Reach, stored: &Stored) -> Vec<Use> {
             stored.packs.contains_key(&index.packs()[at.pack as usize].name) && !index.is_withdrawn(at.pack, &row.id)
         };
         let Some(at) = places.iter().find(good).or_else(|| places.first()) else { continue };
-        let used = &mut uses[at.pack as usize];
-        used.bytes += u64::from(at.length);
-        used.chunks.push(row.id);
+        let pack = &mut uses[at.pack as usize];
+        pack.bytes += u64::from(at.length);
+        pack.chunks.push(row.id);
     }
     uses
 }

@@ -156,11 +156,11 @@ impl<W: World> Reader<'_, W> {
             let frame = stored.as_ref().map(AsRef::as_ref).map(|bytes| &bytes[(at.offset - unit.offset) as usize..]);
             let frame = frame.and_then(|bytes| bytes.get(..at.length as usize));
             let mut raw = vec![0; at.raw_len as usize];
-            let opened = frame.is_some_and(|frame| {
+            let is_read = frame.is_some_and(|frame| {
                 let keys = self.keys.of(self.repo, self.index, at.pack, frame);
                 opener.open(self.repo, keys.as_deref(), id, frame, &mut raw).is_ok()
             });
-            if !opened {
+            if !is_read {
                 match rescue(self.world, self.repo, self.index, id, Some(*at)).await {
                     Ok(bytes) => raw = bytes,
                     Err(e) if e.is_damage() && self.index.is_known_lost(id) => continue,

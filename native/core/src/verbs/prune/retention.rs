@@ -63,6 +63,9 @@ pub struct Candidate<'a> {
     pub tags: &'a Tags,
 }
 
+/// Names the calendar period of a local time in milliseconds.
+type Period = fn(i64) -> String;
+
 /// How many characters of an RFC 3339 time name the period: `2026-11-24T10`, `2026-11-24`, `2026-11`, `2026`.
 const HOUR: usize = 13;
 const DAY: usize = 10;
@@ -106,7 +109,7 @@ impl Policy {
         let tagged = |i: &&usize| self.keep_tags.iter().any(|wanted| has_all(all[**i].tags, wanted));
         kept.extend(group.iter().filter(tagged));
         kept.extend(group.iter().take(self.keep_last.unwrap_or(0) as usize));
-        let rules: [(Option<u32>, fn(i64) -> String); 5] = [
+        let rules: [(Option<u32>, Period); 5] = [
             (self.keep_hours, |ms| period(ms, HOUR)),
             (self.keep_days, |ms| period(ms, DAY)),
             (self.keep_weeks, week),
