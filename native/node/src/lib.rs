@@ -1,6 +1,6 @@
 //! The only crate that knows Node: the engine's world answered by JavaScript, its workers on threads of its own.
 //!
-//! `unsafe` stands in [`block`] and at `Bytes` in [`world`] alone: memory that JavaScript allocated.
+//! `unsafe` stands in `block` and at `Bytes` in `world` alone: memory that JavaScript allocated.
 
 #![allow(
     clippy::cast_precision_loss,

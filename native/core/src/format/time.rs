@@ -10,7 +10,7 @@ pub fn format(ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
-/// The reverse of [`format`], for exactly that form.
+/// The reverse of [`format()`], for exactly that form.
 #[must_use]
 pub fn parse(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
