@@ -5,13 +5,9 @@ use packvault_sim::{history, run_all};
 /// How many seeds a normal run plays.
 const SEEDS: u64 = 2_000;
 
-/// Seeds that found something once.
-const REGRESSIONS: [u64; 8] = [
-    // A repair called packs lost that a round had deleted meanwhile.
-    909, 1343, 1389, 1404, // A cloned machine took one snapshot id twice.
-    2278, // A restore whose snapshot was removed called the repository damaged.
-    392, 736, 824,
-];
+/// Seeds that found something once. A change of what is drawn gives a seed another history: tests of their own in `prune.rs` keep what
+/// these found about repairs, cloned machines and restores beside a prune.
+const REGRESSIONS: [u64; 10] = [392, 403, 736, 824, 909, 983, 1343, 1389, 1404, 2278];
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_happens() {

@@ -159,3 +159,51 @@ fn a_restore_beside_a_prune_gives_what_stays_and_names_what_was_removed() {
     }
     assert!(conflicts > 0);
 }
+
+#[test]
+fn a_repair_beside_a_prune_calls_nothing_lost_that_the_prune_deleted() {
+    let mut operations = 0;
+    for at in 0.. {
+        let store = SimStore::default();
+        let _made = history(21, &store, None, 4);
+        let repairer = world(22, &store);
+        let repo = common::open(&repairer, true).unwrap();
+        repairer.link.arm(None);
+        let pruned = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let done = pruned.clone();
+        repairer.link.before(at, move |store| {
+            let other = world(23, store);
+            let repo = common::open(&other, true).unwrap();
+            prune(&other, &repo, PruneOptions { max_unused: 0.0, ..keep(1) }).unwrap();
+            done.store(true, Ordering::Relaxed);
+        });
+        let found = common::repair(&repairer, &repo).unwrap_or_else(|e| panic!("before operation {at}: {e}"));
+        if !pruned.load(Ordering::Relaxed) {
+            break;
+        }
+        assert_eq!(found.packs_lost, Vec::<String>::new(), "before operation {at}");
+        assert_eq!(found.snapshots_damaged, Vec::<String>::new(), "before operation {at}");
+        let fresh = common::open(&world(24, &store), true).unwrap();
+        assert_sound(&world(24, &store), &fresh, &format!("before operation {at}"));
+        operations += 1;
+    }
+    assert!(operations > 10);
+}
+
+#[test]
+fn machines_with_one_random_state_take_other_names_for_other_content() {
+    let start = SimStore::default();
+    init(&world(31, &start), options(true, None), true);
+    let back_up = |content: Vec<u8>| {
+        let store = SimStore::default();
+        store.load(&start.snapshot());
+        let clone = world(32, &store);
+        let repo = common::open(&clone, true).unwrap();
+        let id = ingest(&clone, &repo, &[content]).unwrap().id;
+        (id, store.keys("index/"), store.keys("packs/"))
+    };
+    let (one, other) = (back_up(vec![1; 5_000]), back_up(vec![2; 5_000]));
+    assert_ne!(one.0, other.0, "snapshot ids");
+    assert_ne!(one.1, other.1, "idx");
+    assert_ne!(one.2, other.2, "packs");
+}
