@@ -1,7 +1,7 @@
 /** Stores that are full, forbid, break their contract or say nothing: the error is exact, and nothing that was stored is hurt. */
 import { expect, test, vi } from 'vitest';
 import { MemoryBackend } from '../../src/backends/memory.ts';
-import { type ErrorCode, PackvaultError, Repository, type StorageBackend } from '../../src/index.ts';
+import { PackvaultError, Repository, type StorageBackend } from '../../src/index.ts';
 import { FaultBackend, type FaultRule } from '../../src/testing/index.ts';
 import { bytes, dump, sha256 } from '../support/data.ts';
 import { makeRepository, refusal, rejection, restored, SMALL } from '../support/repositories.ts';
@@ -15,7 +15,6 @@ const SWEEPS: readonly FaultRule[] = [
   { fault: 'OUT_OF_SPACE', verb: 'put' },
   { fault: 'PERMISSION_DENIED' },
   { fault: 'UNAVAILABLE', retry: 'exhausted' },
-  { fault: 'lost-answer', verb: 'put' },
 ];
 
 for (const rule of SWEEPS) {
@@ -33,8 +32,7 @@ for (const rule of SWEEPS) {
       await backend.heal();
       if (backend.log.length === 0) break;
       met += 1;
-      const code: ErrorCode = fault === 'lost-answer' ? 'UNAVAILABLE' : (fault as ErrorCode);
-      expect(outcome, `request ${from}`).toMatchObject({ code });
+      expect(outcome, `request ${from}`).toMatchObject({ code: fault });
       await unharmed(inner, earlier.id, from);
       // The client that failed goes on, too.
       const { id } = await repository.ingest(BODY);
@@ -76,6 +74,28 @@ async function unharmed(backend: StorageBackend, earlier: string, request: numbe
   }
   await repository.close();
 }
+
+test('a put whose answer is lost is asked again, and the backup is whole', async () => {
+  const prepared = new MemoryBackend();
+  const earlier = await (await makeRepository(prepared, PARITY)).ingest(BEFORE);
+  for (const nth of [1, 2, 5, 9, 14, 15, 16]) {
+    const inner = await copyOf(prepared);
+    const backend = new FaultBackend(inner);
+    const repository = await Repository.open(backend, SMALL);
+    let retries = 0;
+    repository.on('backend:retry', ({ error }) => {
+      expect(error.code).toBe('UNAVAILABLE');
+      retries += 1;
+    });
+    backend.inject({ fault: 'lost-answer', verb: 'put', nth });
+    const { id } = await repository.ingest(BODY);
+    expect(retries, backend.explain()).toBe(backend.log.length);
+    expect((await repository.verify({ level: 'full' })).errors).toEqual([]);
+    await unharmed(inner, earlier.id, nth);
+    expect(sha256(await restored(repository, id))).toBe(sha256(BODY));
+    await repository.close();
+  }
+});
 
 test('planted: a pack that vanishes meanwhile is seen by these checks', async () => {
   const backend = new MemoryBackend();
@@ -148,13 +168,14 @@ for (const [kind, thrown] of Object.entries(FOREIGN)) {
 test('a PackvaultError of a store comes out as it is', async () => {
   const backend = new TappedBackend(new MemoryBackend());
   const repository = await makeRepository(backend);
-  const own = new PackvaultError({ code: 'RATE_LIMITED', message: 'slow down', context: { retryAfterMs: 7 } });
+  const own = new PackvaultError({ code: 'RATE_LIMITED', retry: 'exhausted', message: 'slow down' });
   backend.tap = () => {
     throw own;
   };
-  for (const work of [repository.ingest(BODY), repository.listSnapshots(), repository.verify(), repository.repair()]) {
-    expect(await rejection(work)).toBe(own);
-  }
+  expect(await rejection(repository.ingest(BODY))).toBe(own);
+  expect(await rejection(repository.listSnapshots())).toBe(own);
+  expect(await rejection(repository.verify())).toBe(own);
+  expect(await rejection(repository.repair())).toBe(own);
 });
 
 /** What a get answers instead of what it should. */
@@ -220,7 +241,7 @@ test('a put that fails after it has read the body, or stores what it was given l
       await next();
       if (call.verb !== 'put' || failed) return undefined;
       failed = true;
-      throw new PackvaultError({ code: 'UNAVAILABLE', message: 'no answer' });
+      throw new PackvaultError({ code: 'UNAVAILABLE', retry: 'exhausted', message: 'no answer' });
     };
     await refusal(repository.ingest(BODY), 'UNAVAILABLE');
   }
@@ -312,7 +333,7 @@ test('a transient failure of a read is never taken for damage', async () => {
   const backend = new FaultBackend(new MemoryBackend());
   const repository = await makeRepository(backend, PARITY);
   const { id } = await repository.ingest(BODY);
-  backend.inject({ fault: 'UNAVAILABLE', verb: 'get', key: 'packs/' });
+  backend.inject({ fault: 'UNAVAILABLE', verb: 'get', key: 'packs/', retry: 'exhausted' });
   await refusal(restored(repository, id), 'UNAVAILABLE');
   await refusal(repository.verify({ level: 'standard' }), 'UNAVAILABLE');
   await refusal(repository.repair(), 'UNAVAILABLE');

@@ -46,7 +46,7 @@ async function change(backend: MemoryBackend, keys: readonly string[], edit: (te
 async function refused(backend: StorageBackend, code: ErrorCode, options: InitOptions = {}): Promise<string> {
   const before = await contents(backend);
   const recorded = new RecordBackend(backend);
-  const error = await refusal(Repository.open(recorded, options), code);
+  const error = await refusal(Repository.open(recorded, { cache: false, ...options }), code);
   expect(await contents(backend)).toEqual(before);
   expect(recorded.log.filter(({ verb }) => verb === 'put' || verb === 'delete')).toEqual([]);
   return error.message;

@@ -145,7 +145,7 @@ test('damage beyond parity leaves no file, and a store that fails neither', asyn
   const backend = new FaultBackend(inner);
   const repository = await makeRepository(backend);
   const { id } = await repository.ingest(BODY);
-  backend.inject({ fault: 'UNAVAILABLE', verb: 'get', key: 'packs/' });
+  backend.inject({ fault: 'UNAVAILABLE', verb: 'get', key: 'packs/', retry: 'exhausted' });
   await refusal(repository.restoreTo(join(folder, 'out'), id), 'UNAVAILABLE');
   await backend.heal();
   for await (const { key } of inner.list('packs/')) {

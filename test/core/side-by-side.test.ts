@@ -8,7 +8,7 @@ import { bytes, dump, sha256 } from '../support/data.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { run } from '../support/programs.ts';
 import { collect, makeRepository, rejection, restored, SMALL } from '../support/repositories.ts';
-import { gate } from '../support/tapped.ts';
+import { gate, TappedBackend } from '../support/tapped.ts';
 
 const SHARED = bytes(1, 2_000_000);
 
@@ -85,16 +85,16 @@ test('repair and reindex run beside a backup', async () => {
 test('never more requests are in flight than concurrency allows', async () => {
   let inFlight = 0;
   let most = 0;
-  class Counting extends MemoryBackend {
-    override async put(...given: Parameters<MemoryBackend['put']>): Promise<void> {
-      inFlight += 1;
-      most = Math.max(most, inFlight);
-      await new Promise((resolve) => setImmediate(resolve));
-      await super.put(...given);
-      inFlight -= 1;
-    }
-  }
-  const repository = await makeRepository(new Counting(), { concurrency: 2, packSize: 65_536 });
+  const backend = new TappedBackend(new MemoryBackend());
+  const repository = await makeRepository(backend, { concurrency: 2, packSize: 65_536 });
+  backend.tap = async (_call, next) => {
+    inFlight += 1;
+    most = Math.max(most, inFlight);
+    await new Promise((resolve) => setImmediate(resolve));
+    const got = await next();
+    inFlight -= 1;
+    return got;
+  };
   await repository.ingest(bytes(1, 5_000_000));
   expect(most).toBe(2);
 });

@@ -3,13 +3,17 @@ import { onTestFinished } from 'vitest';
 import { MemoryBackend } from '../../src/backends/memory.ts';
 import { type ErrorCode, type InitOptions, PackvaultError, Repository, type StorageBackend } from '../../src/index.ts';
 
-/** Chunks of about 16 KiB, packs of 1 MiB, and every default else. Not encrypted: key derivation takes a tenth of a second. */
+/**
+ * Chunks of about 16 KiB, packs of 1 MiB, and nothing remembered from one client to the next. Every default else; not encrypted: key
+ * derivation takes a tenth of a second.
+ */
 export const SMALL: InitOptions = {
   chunking: { min: 4_096, average: 16_384, max: 65_536 },
   packSize: 1 << 20,
   memoryLimit: 64 << 20,
   threads: 2,
   parity: false,
+  cache: false,
 };
 
 /** The cheapest key derivation that the format allows. */
