@@ -14,7 +14,7 @@ import {
 import { RecordBackend } from '../../src/testing/index.ts';
 import { bytes, sha256 } from '../support/data.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { KDF, makeRepository, refusal, restored, SMALL } from '../support/repositories.ts';
+import { KDF, makeRepository, refusal, rejection, restored, SMALL } from '../support/repositories.ts';
 
 const PASSPHRASE = 'open sesame';
 const CONFIGS = ['config.json', 'config.copy.json'];
@@ -80,11 +80,8 @@ test("another program's config.json is no damaged repository, and init leaves it
 test('a file where the folder should be is told as such by init and open', async () => {
   const file = join(temporaryFolder(), 'file');
   writeFileSync(file, 'mine');
-  for (const call of [Repository.open(file), Repository.init(file)]) {
-    const error = await call.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
+  for (const verb of ['open', 'init'] as const) {
+    const error = await rejection(Repository[verb](file));
     expect(error).toMatchObject({ code: expect.stringMatching(/^(NOT_A_REPOSITORY|UNSUPPORTED)$/) });
   }
 });
