@@ -8,21 +8,28 @@ use packvault_core::error::{Code, Error, Result};
 use packvault_core::world::Store;
 use packvault_sim::{Random, SimStore};
 
-/// A pack, its share of parity, and an eighth for the source: what `leastMemory` of the package grants at least.
-fn least(pack: usize, rows: usize) -> usize {
-    (pack * (100 + rows * 102) / 100 + (300 << 10)) * 8 / 7
+/// The least memory with which a backup is not refused.
+fn least(parity: Option<(u8, u8)>) -> usize {
+    let mut one = world(1, &SimStore::default());
+    let repo = init(&one, options(true, parity), true);
+    one.limit = 256 << 10;
+    while let Err(error) = ingest(&one, &repo, &[vec![1; 10]]) {
+        assert_eq!(error.code, Code::InvalidArgument, "{error}");
+        one.limit += 16 << 10;
+    }
+    one.limit
 }
 
 #[test]
 fn the_least_memory_is_enough_for_every_verb() {
-    for (parity, rows) in [(None, 0), (Some((2, 1)), 1), (Some((4, 2)), 2), (Some((3, 3)), 3)] {
+    for parity in [None, Some((2, 1)), Some((4, 2)), Some((3, 3))] {
+        let limit = least(parity);
         for threads in [1, 2, 4] {
             for seed in 0..6 {
                 let store = SimStore::default();
                 let mut one = world(seed, &store);
                 one.threads = threads;
-                // A pack's memory holds one list chunk of the largest size.
-                one.limit = least(327_696 + 4096, rows);
+                one.limit = limit;
                 let repo = init(&one, options(true, parity), true);
                 let what = format!("seed {seed}, {threads} workers, parity {parity:?}");
                 let mut content = vec![0; 900_000];

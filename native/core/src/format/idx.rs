@@ -87,7 +87,7 @@ impl Idx {
     pub fn split(self, target: usize) -> Vec<Self> {
         let mut parts = vec![Self::default()];
         let mut room = target;
-        for withdrawals in self.withdrawals.chunks((target / 64).max(1)) {
+        for withdrawals in self.withdrawals.chunks((target.saturating_sub(16) / 64).max(1)) {
             let part = Self { withdrawals: withdrawals.to_vec(), ..Self::default() };
             part.add_to(&mut parts, &mut room, target);
         }

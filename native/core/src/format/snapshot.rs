@@ -81,8 +81,8 @@ impl Snapshot {
         if snapshot.version != 1 || !snapshot.features.is_empty() || snapshot.items.iter().any(|i| i.kind != 0) {
             return Err(Error::new(Code::FormatTooNew, format!("{name} needs a newer packvault.")).with("key", name));
         }
-        let names: BTreeSet<&str> = snapshot.items.iter().map(|i| i.name.as_str()).collect();
-        if snapshot.id != hex::encode(id) || names.len() != snapshot.items.len() {
+        let labels = snapshot.items.iter().map(|i| (i.name.as_str(), i.label.as_str()));
+        if snapshot.id != hex::encode(id) || check_labels(labels, &snapshot.tags).is_err() {
             return Err(Error::corrupt(format!("{name} contradicts itself.")).with("key", name));
         }
         Ok(snapshot)
