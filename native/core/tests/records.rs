@@ -62,7 +62,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
     (any::<[u8; 16]>(), items, tags, any::<u64>()).prop_map(|(id, items, tags, size)| Snapshot {
         version: 1,
         id: hex::encode(id),
-        created_at: time::format(size as i64 % 1_000_000),
+        created_at: time::format(size.cast_signed() % 1_000_000),
         tags,
         original_size: size,
         stored_size: size / 2,
