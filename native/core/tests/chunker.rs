@@ -37,6 +37,53 @@ fn cuts(cutter: &Cutter, mut data: &[u8]) -> Vec<usize> {
     out
 }
 
+/// Where chunks end.
+fn ends(cutter: &Cutter, data: &[u8]) -> Vec<usize> {
+    let mut at = 0;
+    cuts(cutter, data)
+        .iter()
+        .map(|len| {
+            at += len;
+            at
+        })
+        .collect()
+}
+
+/// Whether cuts are the same however the bytes arrive.
+fn arrival_does_not_matter(cutter: &Cutter, data: &[u8], pieces: &[usize]) -> bool {
+    let (mut held, mut scanned, mut out) = (Vec::new(), 0, Vec::new());
+    let mut rest = data;
+    for size in pieces.iter().cycle() {
+        let (piece, after) = rest.split_at((*size).min(rest.len()));
+        rest = after;
+        held.extend_from_slice(piece);
+        while let Some(len) = cutter.next_from(&held, &mut scanned, rest.is_empty()) {
+            held.drain(..len);
+            scanned = 0;
+            out.push(len);
+        }
+        if rest.is_empty() {
+            break;
+        }
+    }
+    out == cuts(cutter, data)
+}
+
+/// A kernel that depends on where its search begins.
+fn wrong_scan(table: &[u64; 256], data: &[u8], from: usize, to: usize, mask: u64) -> Option<usize> {
+    gear::scan(table, data, from, to, mask).filter(|cut| cut - from != 7)
+}
+
+#[test]
+fn a_kernel_that_looks_at_more_than_the_content_is_found_out() {
+    // The planted fault of the properties below.
+    let wrong = Cutter::new(Params { min: 256, average: 1024, max: 4096 }, table(), wrong_scan).unwrap();
+    let right = cutter(256, 1024, 4096);
+    let pieces: Vec<usize> = (1..90).map(|i| i * 37 % 501 + 1).collect();
+    assert!(arrival_does_not_matter(&right, &stream(400_000), &pieces));
+    assert!(!arrival_does_not_matter(&wrong, &stream(400_000), &pieces));
+}
+
 #[test]
 fn published_vectors() {
     let table = table();
@@ -69,24 +116,7 @@ proptest! {
 
     #[test]
     fn how_bytes_arrive_does_not_matter(data in prop::collection::vec(any::<u8>(), 0..40_000), pieces in prop::collection::vec(1_usize..3000, 1..40)) {
-        let cutter = cutter(256, 1024, 4096);
-        let whole = cuts(&cutter, &data);
-        let (mut held, mut scanned, mut out) = (Vec::new(), 0, Vec::new());
-        let mut rest = data.as_slice();
-        for size in pieces.iter().cycle() {
-            let (piece, after) = rest.split_at((*size).min(rest.len()));
-            rest = after;
-            held.extend_from_slice(piece);
-            while let Some(len) = cutter.next_from(&held, &mut scanned, rest.is_empty()) {
-                held.drain(..len);
-                scanned = 0;
-                out.push(len);
-            }
-            if rest.is_empty() {
-                break;
-            }
-        }
-        prop_assert_eq!(out, whole);
+        prop_assert!(arrival_does_not_matter(&cutter(256, 1024, 4096), &data, &pieces));
     }
 
     #[test]
@@ -94,15 +124,27 @@ proptest! {
         let mut data = stream(400_000);
         data.iter_mut().enumerate().for_each(|(i, b)| *b ^= (seed >> (i % 4 * 8)) as u8);
         let cutter = cutter(256, 1024, 4096);
-        let ends = |data: &[u8]| cuts(&cutter, data).iter().scan(0, |at, len| { *at += len; Some(*at) }).collect::<Vec<usize>>();
-        let before = ends(&data);
+        let before = ends(&cutter, &data);
         let mut changed = data.clone();
         changed.splice(at..at, stream(len));
-        let after = ends(&changed);
+        let after = ends(&cutter, &changed);
         let same_head = before.iter().take_while(|e| **e < at).eq(after.iter().take_while(|e| **e < at));
         prop_assert!(same_head, "cuts before the insertion stay");
         let tail = |ends: &[usize], shift: usize| ends.iter().filter(|e| **e > at + 100_000 + shift).map(|e| e - shift).collect::<Vec<_>>();
         prop_assert_eq!(tail(&before, 0), tail(&after, len));
+    }
+
+    #[test]
+    fn a_deletion_moves_cuts_only_near_it(seed in any::<u32>(), at in 50_000_usize..150_000, len in 1_usize..300) {
+        let mut data = stream(400_000);
+        data.iter_mut().enumerate().for_each(|(i, b)| *b ^= (seed >> (i % 4 * 8)) as u8);
+        let before = ends(&cutter(256, 1024, 4096), &data);
+        data.drain(at..at + len);
+        let after = ends(&cutter(256, 1024, 4096), &data);
+        let head = |ends: &[usize]| ends.iter().take_while(|e| **e < at).copied().collect::<Vec<_>>();
+        prop_assert_eq!(head(&before), head(&after), "cuts before the deletion stay");
+        let tail = |ends: &[usize], shift: usize| ends.iter().filter(|e| **e > at + 100_000 + shift).map(|e| e - shift).collect::<Vec<_>>();
+        prop_assert_eq!(tail(&before, len), tail(&after, 0));
     }
 
     #[test]

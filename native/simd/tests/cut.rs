@@ -54,6 +54,18 @@ fn every_start_and_end_around_a_step() {
 }
 
 #[test]
+fn a_kernel_that_is_one_off_at_the_end_of_a_step_is_found_out() {
+    // The planted fault of the tests of this file.
+    fn wrong(table: &[u64; 256], data: &[u8], from: usize, to: usize, mask: u64) -> Option<usize> {
+        gear::scan(table, data, from, to, mask).filter(|cut| (cut - from) % 256 != 255)
+    }
+    let table = table(5);
+    let data: Vec<u8> = (0..900_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let differs = |from| gear::scan(&table, &data, from, 900, mask(8)) != wrong(&table, &data, from, 900, mask(8));
+    assert!((64..600).any(differs));
+}
+
+#[test]
 fn constant_data_never_differs() {
     let table = table(9);
     for byte in [0, 1, 128, 255] {

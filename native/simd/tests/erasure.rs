@@ -37,17 +37,35 @@ fn run(
     acc
 }
 
+/// The first coefficient for which a kernel differs from the reference.
+fn wrong_coefficient(kernel: MulAdd) -> Option<u8> {
+    let data: Vec<u8> = (0..=255).collect();
+    (0..=255).find(|&coefficient| {
+        let (mut expected, mut acc) = ([0x3C; 256], [0x3C; 256]);
+        field::mul_add(&mut expected, &data, coefficient);
+        kernel(&mut acc, &data, coefficient);
+        acc != expected
+    })
+}
+
 #[test]
 fn every_coefficient_and_byte_gives_the_same_product() {
-    let data: Vec<u8> = (0..=255).collect();
     for (name, kernel) in all() {
-        for coefficient in 0..=255 {
-            let (mut expected, mut acc) = ([0x3C; 256], [0x3C; 256]);
-            field::mul_add(&mut expected, &data, coefficient);
-            kernel(&mut acc, &data, coefficient);
-            assert_eq!(acc, expected, "{name}, coefficient {coefficient}");
+        assert_eq!(wrong_coefficient(kernel), None, "{name}");
+    }
+}
+
+#[test]
+fn a_kernel_that_is_wrong_for_one_byte_is_found_out() {
+    // The planted fault of the tests above and below.
+    fn wrong(acc: &mut [u8], data: &[u8], coefficient: u8) {
+        field::mul_add(acc, data, coefficient);
+        if coefficient == 0x9C && data.len() > 200 {
+            acc[200] ^= 1;
         }
     }
+    assert_eq!(wrong_coefficient(wrong), Some(0x9C));
+    assert_ne!(run(wrong, (1, 2), 300, 0, 0x9C, 5), run(field::mul_add, (1, 2), 300, 0, 0x9C, 5));
 }
 
 #[test]

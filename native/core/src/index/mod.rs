@@ -69,6 +69,7 @@ pub struct PackInfo {
 }
 
 /// An idx as it was read.
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// Its name.
     pub key: String,
