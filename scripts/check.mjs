@@ -5,10 +5,16 @@ import { spawnSync } from 'node:child_process';
 const CHECKS = [
   ['formatting', 'npx', ['biome', 'ci', '.']],
   ['formatting of Rust', 'cargo', ['fmt', '--all', '--check']],
+  ['formatting of fuzz targets', 'cargo', ['fmt', '--manifest-path', 'native/fuzz/Cargo.toml', '--check']],
   ['types', 'npx', ['tsc', '--noEmit']],
   ['lint', 'npx', ['oxlint', '--type-aware', '--deny-warnings']],
   ['unused files, exports and dependencies', 'npx', ['knip']],
   ['clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--all-features', '--', '-D', 'warnings']],
+  [
+    'clippy of fuzz targets',
+    'cargo',
+    ['clippy', '--manifest-path', 'native/fuzz/Cargo.toml', '--all-targets', '--', '-D', 'warnings'],
+  ],
   ['Rust documentation', 'cargo', ['doc', '--workspace', '--no-deps', '--document-private-items', '--quiet']],
   ['licences and sources of crates', 'cargo', ['deny', 'check', 'bans', 'licenses', 'sources']],
   ['the package', 'npm', ['run', '--silent', 'pack:check']],

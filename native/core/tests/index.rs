@@ -118,7 +118,9 @@ proptest! {
         if at_once {
             index.add(&all);
         } else {
-            all.iter().for_each(|one| index.add(std::slice::from_ref(one)));
+            for one in &all {
+                index.add(std::slice::from_ref(one));
+            }
         }
         let place = |l: &packvault_core::index::Location| (index.packs()[l.pack as usize].name, l.offset);
         let relies = |pack: &Name| relied >> pack[0] & 1 == 1;
