@@ -6,7 +6,7 @@ use packvault_core::crypto::sha256;
 use packvault_core::format::key::KeyFile;
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn open(stored: &[u8]) {
