@@ -52,6 +52,8 @@ fn candidates(cast: Cast) -> Vec<Cast> {
         Cast { rates: Rates { late: 0, ..rates }, ..cast },
         Cast { rates: Rates { fail: 0, ..rates }, ..cast },
         Cast { rates: Rates { pause: 0, ..rates }, ..cast },
+        Cast { rates: Rates { twice: 0, ..rates }, ..cast },
+        Cast { rates: Rates { page: 0, ..rates }, ..cast },
     ];
     all.into_iter().filter(|smaller| *smaller != cast).collect()
 }

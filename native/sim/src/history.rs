@@ -48,8 +48,9 @@ impl Cast {
             fail: [0, 120, 40][random.below(3)],
             late: [0, 80, 25][random.below(3)],
             pause: [0, 150, 50][random.below(3)],
+            ..Rates::CALM
         };
-        Self {
+        let cast = Self {
             writers: 2 + random.below(4),
             pruners: 1 + random.below(2),
             readers: random.below(2),
@@ -57,7 +58,9 @@ impl Cast {
             turns: 2 + random.below(3),
             rates,
             parity: [None, Some((4, 2)), Some((3, 1))][random.below(3)],
-        }
+        };
+        let (twice, page) = ([0, 60, 20][random.below(3)], [0, 0, 6][random.below(3)]);
+        Self { rates: Rates { twice, page, ..rates }, ..cast }
     }
 }
 

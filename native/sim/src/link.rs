@@ -68,6 +68,7 @@ enum Fate {
     Torn(Error),
     Lost(Error),
     Late(u64),
+    Twice(u64),
 }
 
 impl Fate {
@@ -81,7 +82,7 @@ impl Fate {
 
     fn apply<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         match self {
-            Self::Well => work(),
+            Self::Well | Self::Twice(_) => work(),
             Self::Instead(error) | Self::Torn(error) => Err(error),
             Self::Late(_) => Err(timed_out()),
             Self::Lost(error) => work().and(Err(error.clone())).map_err(|_| error),
@@ -117,6 +118,11 @@ impl Link {
             self.store.leap(pause.cast_signed() as i64 * 3_600_000);
         }
         pause
+    }
+
+    /// Objects of the next page of a listing; `None` if it comes in one piece.
+    pub(crate) fn page(&self) -> Option<usize> {
+        self.lock().weather.as_mut().and_then(Weather::page)
     }
 
     /// The process's number.
@@ -175,6 +181,7 @@ impl Link {
                     }
                     Some(Blow::Fail(when, code)) => Fate::of(when, Error::new(code, "the simulated store fails")),
                     Some(Blow::Late(operations)) => Fate::Late(operations),
+                    Some(Blow::Twice(operations)) => Fate::Twice(operations),
                 },
             };
             let hooks = std::mem::take(&mut state.hooks);
@@ -190,7 +197,7 @@ impl Link {
 
     pub(crate) fn put(&self, key: &str, body: &[u8], mode: PutMode) -> Result<()> {
         let fate = self.begin(&format!("put {key} {}", body.len()), true)?;
-        if let Fate::Late(operations) = fate {
+        if let Fate::Late(operations) | Fate::Twice(operations) = fate {
             self.store.later(operations, Late::Put(key.to_owned(), body.to_vec(), mode));
         }
         fate.apply(|| self.store.put(key, body, mode))
@@ -212,7 +219,7 @@ impl Link {
 
     pub(crate) fn delete(&self, keys: &[String]) -> Result<()> {
         let fate = self.begin(&format!("delete {keys:?}"), true)?;
-        if let Fate::Late(operations) = fate {
+        if let Fate::Late(operations) | Fate::Twice(operations) = fate {
             self.store.later(operations, Late::Delete(keys.to_vec()));
         }
         let torn = matches!(fate, Fate::Torn(_));

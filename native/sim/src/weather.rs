@@ -11,6 +11,8 @@ pub(crate) enum Blow {
     Fail(When, Code),
     /// The answer never comes; the mutation takes effect after so many operations of all processes.
     Late(u64),
+    /// The mutation takes effect now, and once more after so many operations of all processes.
+    Twice(u64),
 }
 
 /// How often something goes wrong: once in so many operations; 0 is never.
@@ -24,11 +26,15 @@ pub struct Rates {
     pub late: usize,
     /// The process stands still for long.
     pub pause: usize,
+    /// A mutation takes effect twice, the second time much later: a request that something on the way repeated.
+    pub twice: usize,
+    /// Listings come in pages of at most so many objects, and others work between two pages.
+    pub page: usize,
 }
 
 impl Rates {
     /// Nothing ever goes wrong.
-    pub const CALM: Self = Self { crash: 0, fail: 0, late: 0, pause: 0 };
+    pub const CALM: Self = Self { crash: 0, fail: 0, late: 0, pause: 0, twice: 0, page: 0 };
 }
 
 /// The weather of one process.
@@ -63,9 +69,10 @@ impl Weather {
             return Some(Blow::Crash(when));
         }
         if mutates && self.strikes(self.rates.late) {
-            // Anything from the next few operations to long after several rounds.
-            let scale = [3, 30, 300, 3_000][self.random.below(4)];
-            return Some(Blow::Late(1 + self.random.below(scale) as u64));
+            return Some(Blow::Late(self.delay()));
+        }
+        if mutates && self.strikes(self.rates.twice) {
+            return Some(Blow::Twice(self.delay()));
         }
         if self.strikes(self.rates.fail) {
             let code = CODES[self.random.below(CODES.len())];
@@ -74,6 +81,17 @@ impl Weather {
             return Some(Blow::Fail(if lost { when } else { When::Before }, code));
         }
         None
+    }
+
+    /// Anything from the next few operations to long after several rounds.
+    fn delay(&mut self) -> u64 {
+        let scale = [3, 30, 300, 3_000][self.random.below(4)];
+        1 + self.random.below(scale) as u64
+    }
+
+    /// Objects of the next page of a listing; `None` if it comes in one piece.
+    pub(crate) fn page(&mut self) -> Option<usize> {
+        (self.rates.page > 0).then(|| 1 + self.random.below(self.rates.page))
     }
 
     /// Turns to stand still, one for an hour of the store's clock; at most 30 days.

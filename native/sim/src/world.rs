@@ -128,8 +128,18 @@ impl Store for SimWorld {
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<ObjectInfo>> {
-        self.turn().await;
-        self.link.list(prefix, after, limit)
+        let mut all: Vec<ObjectInfo> = Vec::new();
+        loop {
+            self.turn().await;
+            let from = all.last().map_or(after, |object| object.key.as_str());
+            let size = self.link.page().unwrap_or(limit).min(limit - all.len());
+            let page = self.link.list(prefix, from, size)?;
+            let last = page.len() < size;
+            all.extend(page);
+            if last || all.len() == limit {
+                return Ok(all);
+            }
+        }
     }
 
     async fn delete(&self, keys: Vec<String>) -> Result<()> {

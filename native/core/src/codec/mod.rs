@@ -1,5 +1,7 @@
 //! Compression of chunks and records (docs/format.md §9).
 
+use std::cell::RefCell;
+
 use libdeflater::{CompressionLvl, Compressor, DecompressionError, Decompressor};
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter};
 
@@ -75,11 +77,16 @@ impl Encoder {
     }
 }
 
-/// Decompresses chunks; keeps its contexts, so one per worker.
+/// Decompresses chunks.
 #[derive(Default)]
 pub struct Decoder {
-    zstd: Option<DCtx<'static>>,
     deflate: Option<Decompressor>,
+}
+
+thread_local! {
+    /// Making a context takes longer than decompressing a small record with it, so each thread keeps one.
+    static ZSTD: RefCell<DCtx<'static>> = RefCell::new(zstd_context());
+    static RECORDS: RefCell<Option<Encoder>> = const { RefCell::new(None) };
 }
 
 /// A window never needs to exceed the largest chunk or record; a frame that asks for more is refused.
@@ -114,8 +121,8 @@ impl Decoder {
                 if zstd_safe::find_frame_compressed_size(payload).ok() != Some(payload.len()) {
                     return Err(Error::corrupt("A zstd payload is not one frame."));
                 }
-                let zstd = self.zstd.get_or_insert_with(zstd_context);
-                zstd.decompress(out, payload).map_err(|_| Error::corrupt("A zstd payload does not decompress."))?
+                ZSTD.with_borrow_mut(|zstd| zstd.decompress(out, payload))
+                    .map_err(|_| Error::corrupt("A zstd payload does not decompress."))?
             }
             2 => self.inflate(payload, out)?,
             _ => return Err(Error::new(Code::FormatTooNew, "A chunk has a codec that needs a newer packvault.")),
@@ -134,9 +141,19 @@ impl Decoder {
 
 /// Compresses a record's body: zstd at level 3 where that makes it smaller.
 pub fn compress_record(body: &[u8]) -> Result<(Codec, Vec<u8>)> {
-    let mut encoder = Encoder::new(Compression { codec: CodecName::Zstd, level: 3 })?;
-    let (codec, payload) = encoder.encode(body)?;
-    Ok((codec, payload.to_vec()))
+    RECORDS.with_borrow_mut(|kept| {
+        let mut encoder = match kept.take() {
+            Some(encoder) => encoder,
+            None => Encoder::new(Compression { codec: CodecName::Zstd, level: 3 })?,
+        };
+        let (codec, payload) = encoder.encode(body)?;
+        let payload = payload.to_vec();
+        // A large idx is rare: its memory is not kept.
+        if encoder.scratch.len() <= 1 << 20 {
+            *kept = Some(encoder);
+        }
+        Ok((codec, payload))
+    })
 }
 
 fn wrong_length() -> Error {
