@@ -27,6 +27,14 @@ pub struct PackEntry {
     pub entries: Vec<Entry>,
 }
 
+impl PackEntry {
+    /// Raw bytes that it takes in an idx.
+    #[must_use]
+    pub fn raw_len(&self) -> usize {
+        84 + ENTRY * self.entries.len()
+    }
+}
+
 /// A member or parity object of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -77,7 +85,7 @@ impl Idx {
     /// Raw size that it would have, about.
     #[must_use]
     pub fn raw_len(&self) -> usize {
-        let packs: usize = self.packs.iter().map(|p| 84 + ENTRY * p.entries.len()).sum();
+        let packs: usize = self.packs.iter().map(PackEntry::raw_len).sum();
         let groups: usize = self.groups.iter().map(|g| 24 + 40 * (g.members.len() + g.parity.len())).sum();
         16 + packs + groups + 64 * self.withdrawals.len()
     }

@@ -22,8 +22,9 @@ pub struct Loader<'a, W> {
     pub rounds: &'a Rounds,
 }
 
-/// Requests in flight.
-const PARALLEL: usize = 8;
+/// Requests in flight, and how many bytes they may ask for in all, unless one asks for more.
+const PARALLEL: usize = 16;
+const IN_FLIGHT: u64 = 16 << 20;
 
 impl<W: World> Loader<'_, W> {
     /// `known`, with idx added that were put since; from nothing where one of the known ones is no longer in force.
@@ -32,58 +33,72 @@ impl<W: World> Loader<'_, W> {
         let present = self.in_force(&list_all(self.world, "index/", "").await?);
         let rebuild = known.loaded().iter().any(|(key, loaded)| !self.still_counts(&present, key, loaded));
         let base = if rebuild { Arc::new(Index::default()) } else { known };
-        let missing: Vec<_> = present.into_iter().filter(|p| !base.loaded().contains_key(&p.name)).collect();
+        let missing: Vec<_> = present.into_iter().filter(|(p, _)| !base.loaded().contains_key(&p.name)).collect();
         if missing.is_empty() {
             return Ok((base, Vec::new()));
         }
         let mut index = base;
         let merged = Arc::make_mut(&mut index);
         let mut bad = Vec::new();
-        for batch in missing.chunks(PARALLEL) {
-            let mut loaded = Vec::new();
-            for (entry, got) in
-                batch.iter().zip(futures_util::future::join_all(batch.iter().map(|e| self.read(e))).await)
-            {
-                match got {
-                    Ok(idx) => loaded.push(idx),
+        for batch in batches(&missing) {
+            let stored = futures_util::future::join_all(batch.iter().map(|(entry, _)| self.get(entry))).await;
+            for ((entry, _), stored) in batch.iter().zip(stored) {
+                match stored.and_then(|stored| self.open(entry, stored.as_ref())) {
+                    Ok(loaded) => merged.add(&[loaded]),
                     Err(error) if error.is_damage() => bad.push((entry.name.clone(), error)),
                     Err(error) => return Err(error),
                 }
             }
-            merged.add(&loaded);
         }
         Ok((index, bad))
     }
 
     /// Names of `index/` that can be in force: by generation, or because the checkpoint lists the key.
-    fn in_force(&self, objects: &[ObjectInfo]) -> Vec<Generational> {
+    fn in_force(&self, objects: &[ObjectInfo]) -> Vec<(Generational, u64)> {
         objects
             .iter()
-            .filter_map(|o| names::parse_generational("index", &o.key, &[".idx"]))
-            .filter(|g| g.generation >= self.rounds.n || self.rounds.lists_idx(&g.name))
+            .filter_map(|o| names::parse_generational("index", &o.key, &[".idx"]).map(|g| (g, o.size)))
+            .filter(|(g, _)| g.generation >= self.rounds.n || self.rounds.lists_idx(&g.name))
             .collect()
     }
 
     /// Whether what was merged before is in force with the same weight now.
-    fn still_counts(&self, present: &[Generational], key: &str, loaded: &IdxInfo) -> bool {
-        let Ok(at) = present.binary_search_by(|p| p.name.as_str().cmp(key)) else { return false };
-        let entry = &present[at];
+    fn still_counts(&self, present: &[(Generational, u64)], key: &str, loaded: &IdxInfo) -> bool {
+        let Ok(at) = present.binary_search_by(|(p, _)| p.name.as_str().cmp(key)) else { return false };
+        let (entry, _) = &present[at];
         let listed = self.rounds.lists_idx(key);
         let right = entry.generation >= self.rounds.n || self.rounds.idx_hash(key) == Some(loaded.hash);
         right && listed == loaded.listed
     }
 
-    async fn read(&self, entry: &Generational) -> Result<Loaded> {
-        let stored = self.world.get(&entry.name, None, record::max_stored(Kind::Idx)).await?;
-        let hash = sha256(stored.as_ref());
+    async fn get(&self, entry: &Generational) -> Result<W::Bytes> {
+        self.world.get(&entry.name, None, record::max_stored(Kind::Idx)).await
+    }
+
+    fn open(&self, entry: &Generational, stored: &[u8]) -> Result<Loaded> {
+        let hash = sha256(stored);
         if entry.generation < self.rounds.n && self.rounds.idx_hash(&entry.name) != Some(hash) {
             return Err(Error::corrupt(format!("{} is not what the checkpoint lists.", entry.name)));
         }
-        let body = record::open(self.ring, Kind::Idx, &entry.name, stored.as_ref())?;
+        let body = record::open(self.ring, Kind::Idx, &entry.name, stored)?;
         let idx = Idx::decode(&body).map_err(|e| e.with("key", entry.name.as_str()))?;
         let listed = self.rounds.lists_idx(&entry.name);
         Ok(Loaded { key: entry.name.clone(), hash, generation: entry.generation, listed, idx })
     }
+}
+
+/// Objects to read at once.
+fn batches(objects: &[(Generational, u64)]) -> impl Iterator<Item = &[(Generational, u64)]> {
+    let mut bytes = 0;
+    let mut count = 0;
+    objects.chunk_by(move |(_, size), (_, next)| {
+        (bytes, count) = (bytes + size, count + 1);
+        let together = bytes + next <= IN_FLIGHT && count < PARALLEL;
+        if !together {
+            (bytes, count) = (0, 0);
+        }
+        together
+    })
 }
 
 /// A whole listing, page by page.

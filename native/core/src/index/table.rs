@@ -27,9 +27,8 @@ struct Segment {
     starts: Vec<u32>,
 }
 
-/// Segments of fewer rows are put together when there are more than a few.
-const SMALL: usize = 1 << 16;
-const SMALL_SEGMENTS: usize = 8;
+/// Segments are put together while they have no more rows than this in all: more would need too much memory at once.
+const LARGE: usize = 1 << 20;
 
 impl Segment {
     fn new(mut rows: Vec<Row>) -> Self {
@@ -75,13 +74,17 @@ impl Table {
         if rows.is_empty() {
             return;
         }
-        self.segments.push(Arc::new(Segment::new(rows)));
-        let small = self.segments.iter().filter(|s| s.rows.len() < SMALL).count();
-        if small > SMALL_SEGMENTS {
-            let (small, mut kept): (Vec<_>, Vec<_>) = self.segments.drain(..).partition(|s| s.rows.len() < SMALL);
-            kept.push(Arc::new(Segment::new(small.iter().flat_map(|s| s.rows.iter().copied()).collect())));
-            self.segments = kept;
+        let mut newest = Segment::new(rows);
+        // Of similar sizes only, so that each row is moved but a few times.
+        while let Some(last) =
+            self.segments.pop_if(|s| s.rows.len() <= 2 * newest.rows.len() && s.rows.len() + newest.rows.len() <= LARGE)
+        {
+            let mut rows = Vec::with_capacity(last.rows.len() + newest.rows.len());
+            rows.extend_from_slice(&last.rows);
+            rows.append(&mut newest.rows);
+            newest = Segment::new(rows);
         }
+        self.segments.push(Arc::new(newest));
     }
 
     /// Every place of an id; a place that was added twice may occur twice.
@@ -186,7 +189,7 @@ mod tests {
             let mut table = Table::default();
             let rows: Vec<Row> = (0..3_000).map(row).collect();
             rows.chunks(step).for_each(|part| table.add(part.to_vec()));
-            assert!(table.segments.len() <= SMALL_SEGMENTS + 1);
+            assert!(table.segments.len() <= 12, "{}", table.segments.len());
             assert_eq!(table.len(), 3_000);
             for wanted in &rows {
                 assert_eq!(table.places(&wanted.id).count(), 2);

@@ -9,7 +9,7 @@ use super::survey::Survey;
 use crate::error::{Code, Error, Result};
 use crate::format::gc::{self, Checkpoint, Condemn, Deleted, Listed};
 use crate::format::idx::{Group, Idx, Name, PackEntry};
-use crate::format::names;
+use crate::format::{limits, names};
 use crate::index::{IdxInfo, Index};
 use crate::verbs::rounds::{self, Rounds};
 use crate::verbs::writer::put_idx;
@@ -169,10 +169,9 @@ async fn compact<W: World>(
         Idx { groups: groups.into_iter().filter(|g| !named.contains(&identity(g))).collect(), ..Idx::default() };
     let kept: BTreeSet<Name> =
         dissolved.iter().flat_map(|info| &info.packs).filter(|name| !going.contains(*name)).copied().collect();
-    new.packs = entries(index, &kept);
     let withdrawn: BTreeSet<_> = dissolved.iter().flat_map(|info| &info.withdrawals).copied().collect();
     new.withdrawals = withdrawn.into_iter().filter(|w| names_still(index, going, parity, &w.pack)).collect();
-    let put = put_idx(world, repo, n, new).await?;
+    let put = put_packs(world, repo, n, new, index, &kept).await?;
     listed.extend(put.iter().map(|(key, hash)| self::listed(key, hash)));
     Ok(listed)
 }
@@ -189,20 +188,31 @@ fn identity(group: &Group) -> (Vec<Name>, Vec<Name>) {
     (names(&group.members), names(&group.parity))
 }
 
-fn entries(index: &Arc<Index>, packs: &BTreeSet<Name>) -> Vec<PackEntry> {
-    if packs.is_empty() {
-        return Vec::new();
+/// Puts what `idx` says, and these packs. Of what millions of chunks need only one object is in memory.
+async fn put_packs<W: World>(
+    world: &W,
+    repo: &Repository,
+    generation: u64,
+    mut idx: Idx,
+    index: &Arc<Index>,
+    packs: &BTreeSet<Name>,
+) -> Result<Vec<(String, [u8; 32])>> {
+    let frames = (!packs.is_empty()).then(|| Frames::new(index));
+    let mut put = Vec::new();
+    let mut size = idx.raw_len();
+    for (ordinal, info) in packs.iter().filter_map(|name| index.pack(name)) {
+        let entries = frames.as_ref().map(|frames| frames.of(ordinal)).unwrap_or_default();
+        let pack = PackEntry { name: info.name, salt: info.salt, size: info.size, entries };
+        let more = pack.raw_len();
+        if size + more > limits::IDX_TARGET {
+            put.extend(put_idx(world, repo, generation, std::mem::take(&mut idx)).await?);
+            size = idx.raw_len();
+        }
+        size += more;
+        idx.packs.push(pack);
     }
-    let frames = Frames::new(index);
-    let found = packs.iter().filter_map(|name| index.pack(name));
-    found
-        .map(|(ordinal, info)| PackEntry {
-            name: info.name,
-            salt: info.salt,
-            size: info.size,
-            entries: frames.of(ordinal),
-        })
-        .collect()
+    put.extend(put_idx(world, repo, generation, idx).await?);
+    Ok(put)
 }
 
 fn listed(key: &str, hash: &[u8; 32]) -> Listed {

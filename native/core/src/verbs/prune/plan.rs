@@ -66,7 +66,14 @@ impl Plan {
 #[derive(Clone, Default)]
 struct Use {
     bytes: u64,
-    chunks: Vec<ChunkId>,
+    /// Row numbers of the chunks: there may be millions.
+    chunks: Vec<u32>,
+}
+
+impl Use {
+    fn ids(&self, index: &Index) -> Vec<ChunkId> {
+        self.chunks.iter().filter_map(|&number| index.table().row(number as usize)).map(|row| row.id).collect()
+    }
 }
 
 /// Plans a round. `needed`: what stays; `forgotten`: what snapshots need that go.
@@ -99,7 +106,7 @@ pub fn plan(survey: &Survey, needed: &Reach, forgotten: &Reach, stored: &Stored,
         .zip(&uses)
         .filter(|(info, used)| !stored.packs.contains_key(&info.name) && used.bytes == 0);
     plan.dead.extend(gone.map(|(info, _)| info.name).filter(|name| !held.contains(name)));
-    choose_moving(&mut plan, &mut partly, terms);
+    choose_moving(&mut plan, index, &mut partly, terms);
     orphans(&mut plan, survey, stored, terms);
     parity(&mut plan, &index.groups(), stored, index, terms);
     plan
@@ -117,7 +124,7 @@ fn uses(index: &Index, needed: &Reach, stored: &Stored) -> Vec<Use> {
         let Some(at) = places.iter().find(good).or_else(|| places.first()) else { continue };
         let pack = &mut uses[at.pack as usize];
         pack.bytes += u64::from(at.length);
-        pack.chunks.push(row.id);
+        pack.chunks.push(number as u32);
     }
     uses
 }
@@ -129,7 +136,7 @@ fn packs_of(index: &Index, chunks: &Reach) -> BTreeSet<Name> {
 }
 
 /// The emptiest packs first, until the share of unused bytes is small enough; and small packs where there are many.
-fn choose_moving(plan: &mut Plan, partly: &mut [(Name, u64, &Use)], terms: &Terms) {
+fn choose_moving(plan: &mut Plan, index: &Index, partly: &mut [(Name, u64, &Use)], terms: &Terms) {
     let unused = |size: u64, used: &Use| size.saturating_sub(used.bytes);
     let needed: u64 = partly.iter().map(|(_, _, used)| used.bytes).sum();
     // Heads, tables and tails are not waste: what a full pack would have, too.
@@ -145,7 +152,7 @@ fn choose_moving(plan: &mut Plan, partly: &mut [(Name, u64, &Use)], terms: &Term
         }
         waste -= own;
         plan.freed += unused(*size, used);
-        plan.moving.insert(*name, used.chunks.clone());
+        plan.moving.insert(*name, used.ids(index));
     }
     let small: Vec<_> = partly
         .iter()
@@ -156,7 +163,7 @@ fn choose_moving(plan: &mut Plan, partly: &mut [(Name, u64, &Use)], terms: &Term
     if small.len() >= FEW_SMALL && after * 2 <= small.len() {
         for (name, size, used) in small {
             plan.freed += unused(*size, used);
-            plan.moving.insert(*name, used.chunks.clone());
+            plan.moving.insert(*name, used.ids(index));
         }
     }
 }

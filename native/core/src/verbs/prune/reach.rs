@@ -71,9 +71,13 @@ pub async fn reach<W: World>(
     let reader = Reader { world, repo, index, keys: PackKeys::default() };
     while !frontier.is_empty() {
         let mut next = Vec::new();
-        for list in reader.lists(std::mem::take(&mut frontier)).await? {
-            for entry in list.entries {
-                need(index, reach, entry.id, (list.level > 0).then_some(&mut next));
+        // Lists of many snapshots may be more than memory holds at once.
+        for batch in reader.units(std::mem::take(&mut frontier)).chunks(PARALLEL) {
+            for lists in join_all(batch.iter().map(|unit| reader.unit(unit))).await {
+                for list in lists? {
+                    let lists = list.level > 0;
+                    list.entries.iter().for_each(|entry| need(index, reach, entry.id, lists.then_some(&mut next)));
+                }
             }
         }
         frontier = next;
@@ -111,17 +115,6 @@ struct Unit {
 }
 
 impl<W: World> Reader<'_, W> {
-    async fn lists(&self, ids: Vec<ChunkId>) -> Result<Vec<List>> {
-        let units = self.units(ids);
-        let mut lists = Vec::new();
-        for batch in units.chunks(PARALLEL) {
-            for read in join_all(batch.iter().map(|unit| self.unit(unit))).await {
-                lists.extend(read?);
-            }
-        }
-        Ok(lists)
-    }
-
     fn units(&self, ids: Vec<ChunkId>) -> Vec<Unit> {
         let place = |id: ChunkId| self.index.locations(&id).first().map(|at| (id, *at));
         let mut chunks: Vec<(ChunkId, Location)> = ids.into_iter().filter_map(place).collect();
