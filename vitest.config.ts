@@ -14,6 +14,8 @@ const config: ViteUserConfig = defineConfig({
     // A bound for what hangs, not a measure of speed: machines with few cores run several files at once.
     testTimeout: long ? 600_000 : 60_000,
     hookTimeout: 120_000,
+    // Half of the time goes into waiting for servers and processes.
+    maxWorkers: '100%',
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],

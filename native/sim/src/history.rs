@@ -338,8 +338,7 @@ impl Actor {
         if self.random.below(4) != 0 {
             return;
         }
-        let copy = SimStore::default();
-        copy.load(&self.world.store.snapshot());
+        let copy = self.world.store.copied();
         let found = oracle::check(&copy, &locked(&self.truth).acknowledged);
         if let Err(violation) = found {
             self.violate(&format!("while others worked: {violation}"));

@@ -29,7 +29,8 @@ fn opened(store: &SimStore) -> Verdict<(SimWorld, Arc<Repository>)> {
 }
 
 /// Ids that a round was begun to forget.
-fn forgotten(world: &SimWorld, repo: &Arc<Repository>) -> Verdict<(u64, BTreeSet<String>)> {
+fn forgotten(store: &SimStore) -> Verdict<(u64, BTreeSet<String>)> {
+    let (world, repo) = opened(&store.recalled())?;
     let (w, r) = (world.clone(), repo.clone());
     let read = async move {
         let now = rounds::read(&w, &r.ring).await?;
@@ -45,7 +46,7 @@ fn forgotten(world: &SimWorld, repo: &Arc<Repository>) -> Verdict<(u64, BTreeSet
 /// Every acknowledged backup that no round forgot restores byte for byte.
 pub fn check(store: &SimStore, acknowledged: &BTreeMap<String, Vec<u8>>) -> Verdict<()> {
     let (world, repo) = opened(store)?;
-    let (_, forgotten) = forgotten(&world, &repo)?;
+    let (_, forgotten) = forgotten(store)?;
     for (id, content) in acknowledged.iter().filter(|(id, _)| !forgotten.contains(*id)) {
         let got =
             read(&world, &repo, id).map_err(|e| format!("snapshot {id} was acknowledged and can't be read: {e}"))?;
@@ -58,8 +59,7 @@ pub fn check(store: &SimStore, acknowledged: &BTreeMap<String, Vec<u8>>) -> Verd
 
 /// Nothing that could not be read while others worked was in force.
 pub fn check_unread(store: &SimStore, unread: &[(String, String)]) -> Verdict<()> {
-    let (world, repo) = opened(store)?;
-    let (_, forgotten) = forgotten(&world, &repo)?;
+    let (_, forgotten) = forgotten(store)?;
     match unread.iter().find(|(id, _)| !forgotten.contains(id)) {
         Some((id, error)) => Err(format!("a reader could not read {id}, which no round forgot: {error}")),
         None => Ok(()),
@@ -116,6 +116,6 @@ pub fn check_convergence(store: &SimStore, acknowledged: &BTreeMap<String, Vec<u
     });
     match left {
         Some(key) => Err(format!("{key} is still there and nobody needs it")),
-        None => Ok(forgotten(&world, &repo)?.0),
+        None => Ok(forgotten(store)?.0),
     }
 }

@@ -40,6 +40,7 @@ struct Objects {
     operations: u64,
     late: Vec<(u64, Late)>,
     leap_ms: i64,
+    decided: BTreeMap<String, Vec<u8>>,
 }
 
 /// A store that several processes share. Puts are whole or absent, as the contract says.
@@ -116,6 +117,26 @@ impl SimStore {
         self.lock().map.iter().map(|(k, (v, _))| (k.clone(), v.clone())).collect()
     }
 
+    /// Another store with the same objects.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let copy = Self::default();
+        copy.load(&self.snapshot());
+        copy.lock().decided = self.lock().decided.clone();
+        copy
+    }
+
+    /// Another store with the same objects, where gc records say what they said at first: of old ones only the header stays.
+    #[must_use]
+    pub fn recalled(&self) -> Self {
+        let copy = self.copied();
+        let decided = self.lock().decided.clone();
+        for (key, bytes) in &decided {
+            copy.plant(key, bytes);
+        }
+        copy
+    }
+
     /// Replaces all objects.
     pub fn load(&self, objects: &BTreeMap<String, Vec<u8>>) {
         let mut own = self.lock();
@@ -163,6 +184,9 @@ impl SimStore {
         let now = objects.now();
         if mode == PutMode::Create && objects.map.contains_key(key) && !objects.lies.broken_create {
             return Err(Error::new(Code::AlreadyExists, format!("{key} exists")));
+        }
+        if mode == PutMode::Create && key.starts_with("gc/") {
+            objects.decided.insert(key.to_owned(), body.to_vec());
         }
         if !covers(objects.lies.lost_puts.as_ref(), key) {
             objects.map.insert(key.to_owned(), (body.to_vec(), now));

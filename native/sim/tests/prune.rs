@@ -9,7 +9,7 @@ use common::{ingest, init, options, restore, world};
 use packvault_core::error::{Code, Result};
 use packvault_core::verbs::prune::{self, retention::Policy};
 use packvault_core::verbs::{
-    Level, PruneOptions, PruneResult, Repository, SnapshotFilter, VerifyOptions, snapshots, verify,
+    Level, PruneOptions, PruneResult, Repository, SnapshotFilter, VerifyOptions, rounds, snapshots, verify,
 };
 use packvault_sim::{Random, SimStore, SimWorld};
 
@@ -206,4 +206,39 @@ fn machines_with_one_random_state_take_other_names_for_other_content() {
     assert_ne!(one.0, other.0, "snapshot ids");
     assert_ne!(one.1, other.1, "idx");
     assert_ne!(one.2, other.2, "packs");
+}
+
+#[test]
+fn old_rounds_keep_their_headers_only() {
+    let store = SimStore::default();
+    let (world, repo, mut made) = history(17, &store, None, 1);
+    // Each round forgets ids enough to make its records worth shortening.
+    let mut random = Random::new(18);
+    for round in 1..=12 {
+        for _ in 0..24 {
+            let mut content = vec![0; 2_000];
+            random.fill(&mut content);
+            let id = ingest(&world, &repo, std::slice::from_ref(&content)).unwrap().id;
+            made.push((id, content));
+            world.clock.fetch_add(60_000, Ordering::Relaxed);
+        }
+        prune(&world, &repo, keep(2)).unwrap();
+        let (w, r) = (world.clone(), repo.clone());
+        let now = world.run(async move { rounds::read(&w, &r.ring).await }).unwrap();
+        assert_eq!((now.n, now.r), (round, round));
+        for ((at, checkpoint), size) in now.stored {
+            assert_eq!(size <= 1 << 10, at + 8 <= round, "round {round}: {at} {checkpoint}: {size} bytes");
+        }
+    }
+    let mut previous = [0; 32];
+    for round in 1..=12 {
+        let (w, r) = (world.clone(), repo.clone());
+        let record = world.run(async move { rounds::read_record(&w, &r.ring, round, true).await }).unwrap();
+        assert_eq!(record.header.previous, hex::encode(previous), "the chain of headers is whole");
+        assert_eq!(record.rest.is_some(), round > 4, "round {round}");
+        previous = record.hash;
+    }
+    assert_sound(&world, &repo, "after twelve rounds");
+    let (id, content) = made.last().unwrap();
+    assert_eq!(restore(&world, &repo, id, None, true).unwrap(), *content);
 }

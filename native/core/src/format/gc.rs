@@ -90,8 +90,15 @@ pub fn encode<T: Serialize>(kind: &str, round: u64, previous: &[u8; 32], rest: &
         previous: hex::encode(previous),
         rest: hex::encode(sha256(&rest)),
     };
-    let header = record::to_json(&header)?;
-    Ok([(header.len() as u32).to_le_bytes().as_slice(), &header, &rest].concat())
+    let mut body = head(&header)?;
+    body.extend_from_slice(&rest);
+    Ok(body)
+}
+
+/// Body of a gc record whose rest was dropped: a length of four bytes, and the header.
+pub fn head(header: &Header) -> Result<Vec<u8>> {
+    let header = record::to_json(header)?;
+    Ok([(header.len() as u32).to_le_bytes().as_slice(), &header].concat())
 }
 
 /// Reads the body of the record of this kind and round.

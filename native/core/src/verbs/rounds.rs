@@ -28,6 +28,8 @@ pub struct Rounds {
     pub hash: [u8; 32],
     /// Packs and parity objects that checkpoint N has seen without an idx.
     pub orphans: BTreeSet<Name>,
+    /// Round and kind (whether it is a checkpoint) of gc records → size of the larger copy, bytes as stored.
+    pub stored: BTreeMap<(u64, bool), u64>,
     /// A record of which both copies are damaged. What it said is not known: readers see what was in force before it, which is never less
     /// and may be more than there is; writers refuse.
     doubt: Option<Error>,
@@ -87,7 +89,7 @@ impl Rounds {
 /// Writer step 6: whether a round after generation r was condemned meanwhile. A lone second copy is completed first; one that is
 /// damaged was never decided, and counts for nothing.
 pub async fn has_newer<W: World>(world: &W, ring: &KeyRing, generation: u64) -> Result<bool> {
-    for ((round, checkpoint), copies) in listing(world, &format!("gc/{generation:016}.z")).await?.0 {
+    for ((round, checkpoint), copies) in listing(world, &format!("gc/{generation:016}.z")).await?.copies {
         if decide(world, ring, round, checkpoint, copies).await? {
             return Ok(true);
         }
@@ -135,8 +137,8 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
 }
 
 async fn read_once<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
-    let (copies, newest_ms) = listing(world, "").await?;
-    let mut rounds = Rounds { newest_ms, ..Rounds::default() };
+    let Listing { copies, newest_ms, stored } = listing(world, "").await?;
+    let mut rounds = Rounds { newest_ms, stored, ..Rounds::default() };
     if let Some((n, record)) = newest(world, ring, &copies, &mut rounds.doubt).await? {
         let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
         let checkpoint: Checkpoint = record::json(&names::checkpoint(n), &rest)?;
@@ -179,17 +181,27 @@ pub async fn deleted<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds) -> Re
     Ok(out)
 }
 
-/// Which copies there are, and when the newest was stored, by the store's clock.
-async fn listing<W: World>(world: &W, after: &str) -> Result<(Copies, i64)> {
-    let mut copies = Copies::new();
-    let mut newest_ms = 0;
+/// What a listing shows of `gc/`.
+#[derive(Default)]
+struct Listing {
+    copies: Copies,
+    /// When the newest was stored, by the store's clock.
+    newest_ms: i64,
+    /// Size of the larger copy of each.
+    stored: BTreeMap<(u64, bool), u64>,
+}
+
+async fn listing<W: World>(world: &W, after: &str) -> Result<Listing> {
+    let mut found = Listing::default();
     for object in list_all(world, "gc/", after).await? {
         if let Some((round, checkpoint, suffix)) = names::parse_gc(&object.key) {
-            copies.entry((round, checkpoint)).or_default()[usize::from(suffix == ".b")] = true;
-            newest_ms = newest_ms.max(object.modified_ms);
+            found.copies.entry((round, checkpoint)).or_default()[usize::from(suffix == ".b")] = true;
+            found.newest_ms = found.newest_ms.max(object.modified_ms);
+            let size = found.stored.entry((round, checkpoint)).or_default();
+            *size = object.size.max(*size);
         }
     }
-    Ok((copies, newest_ms))
+    Ok(found)
 }
 
 /// The newest checkpoint that is decided and opens. One without a readable copy is passed over, as if its round were still open.
@@ -246,7 +258,9 @@ async fn decide<W: World>(world: &W, ring: &KeyRing, round: u64, checkpoint: boo
     }
 }
 
-fn name_of(round: u64, checkpoint: bool) -> (String, Kind) {
+/// Logical name and kind of a gc record.
+#[must_use]
+pub fn name_of(round: u64, checkpoint: bool) -> (String, Kind) {
     if checkpoint { (names::checkpoint(round), Kind::Checkpoint) } else { (names::condemn(round), Kind::Condemn) }
 }
 

@@ -8,6 +8,7 @@ mod reach;
 mod relocate;
 pub mod retention;
 mod survey;
+mod trim;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use self::reach::{Reach, reach};
 use self::relocate::relocate;
 use self::retention::{Candidate, Policy, Zone};
 use self::survey::{Stored, Survey};
+use self::trim::trim;
 use super::{PruneOptions, PruneResult, Repository, rounds};
 use crate::crypto::ring::ChunkId;
 use crate::error::{Code, Error, Result};
@@ -229,14 +231,16 @@ async fn delete<W: World>(world: &W, checkpoint: &Checkpoint) -> Result<()> {
     remove(world, keys).await
 }
 
-/// Removes what is void by now: idx, snapshots, holds.
+/// Removes what is void by now, idx, snapshots, holds, and what rounds long past said in detail.
 async fn sweep<W: World>(world: &W, repo: &Arc<Repository>) -> Result<()> {
     let rounds = rounds::read(world, &repo.ring).await?;
     rounds.certain()?;
     let mut keys = list_all(world, "index/", "").await?;
     keys.extend(list_all(world, "snapshots/", "").await?);
     let gone = keys.into_iter().map(|object| object.key).filter(|key| is_void(&rounds, key));
-    remove(world, gone.collect()).await
+    remove(world, gone.collect()).await?;
+    trim(world, repo, &rounds).await;
+    Ok(())
 }
 
 async fn remove<W: World>(world: &W, keys: Vec<String>) -> Result<()> {
