@@ -136,7 +136,7 @@ proptest! {
             let lost: Vec<bool> = locations.iter().map(|l| model.is_withdrawn(place(l).0, id)).collect();
             prop_assert!(lost.is_sorted());
             let good = |(pack, _): &&(Name, u32)| relies(pack) && !model.is_withdrawn(*pack, id);
-            let found = index.find(&id, &table);
+            let found = index.find(&id, &table).and_then(|number| index.table().row(number)).map(|row| row.at);
             prop_assert_eq!(found.is_some(), expected.iter().any(|p| good(&p)));
             prop_assert!(found.is_none_or(|l| good(&&place(&l))));
         }

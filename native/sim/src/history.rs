@@ -257,7 +257,7 @@ impl Actor {
         let content = self.content();
         let source = Items::new(&self.world, std::slice::from_ref(&content), 10_000);
         let items = vec![ItemSpec { name: "data".into(), kind: "stream".into() }];
-        let options = IngestOptions { items, tags: BTreeMap::default(), sha256: false };
+        let options = IngestOptions { items, ..IngestOptions::default() };
         let done = ingest::ingest(&self.world, repo, source, options).await;
         if let Some(snapshot) = self.judge("ingest", done) {
             let mut truth = locked(&self.truth);

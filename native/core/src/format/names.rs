@@ -43,6 +43,12 @@ pub fn snapshot(generation: u64, id: &[u8; 16]) -> String {
     format!("snapshots/{generation:016}-{}", hex::encode(id))
 }
 
+/// Name of a hold.
+#[must_use]
+pub fn hold(generation: u64, id: &[u8; 16]) -> String {
+    format!("{}.hold", snapshot(generation, id))
+}
+
 /// Name of an idx.
 #[must_use]
 pub fn idx(generation: u64, random: &[u8; 16]) -> String {

@@ -1,8 +1,10 @@
 //! What the repository holds, as idx in force say: chunk → packs that hold it, packs, parity groups, withdrawals.
 
 mod load;
+mod marks;
 mod table;
 pub use load::{Loader, list_all};
+pub use marks::Marks;
 pub use table::{ByPack, Row, Table};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -271,12 +273,12 @@ impl Index {
         all
     }
 
-    /// The first place that holds a chunk and that `relied` (by pack ordinal) and no withdrawal speaks against.
+    /// The number of the first row that holds a chunk and that `relied` (by pack ordinal) and no withdrawal speaks against.
     #[must_use]
-    pub fn find(&self, id: &ChunkId, relied: &[bool]) -> Option<Location> {
+    pub fn find(&self, id: &ChunkId, relied: &[bool]) -> Option<usize> {
         let good =
-            |l: &&Location| relied.get(l.pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(l.pack, id);
-        self.table.places(id).find(good).copied()
+            |pack: u32| relied.get(pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(pack, id);
+        self.table.rows_of(id).find(|(_, row)| good(row.at.pack)).map(|(number, _)| number)
     }
 
     /// Whether every place of a chunk is withdrawn, or a withdrawal names it and there is no place.

@@ -92,6 +92,16 @@ impl Table {
         self.segments.iter().flat_map(|s| s.rows[s.find(id)].iter()).map(|row| &row.at)
     }
 
+    /// Every row of an id, with its number.
+    pub fn rows_of(&self, id: &ChunkId) -> impl Iterator<Item = (usize, &Row)> {
+        let mut base = 0;
+        self.segments.iter().flat_map(move |segment| {
+            let (first, found) = (base, segment.find(id));
+            base += segment.rows.len();
+            found.map(move |at| (first + at, &segment.rows[at]))
+        })
+    }
+
     /// The number of the first row of an id, less than [`Self::len`]: each id has one, which stays while nothing is added.
     #[must_use]
     pub fn ordinal(&self, id: &ChunkId) -> Option<usize> {
@@ -194,6 +204,8 @@ mod tests {
             for wanted in &rows {
                 assert_eq!(table.places(&wanted.id).count(), 2);
                 assert!(table.places(&wanted.id).any(|at| *at == wanted.at));
+                assert_eq!(table.rows_of(&wanted.id).count(), 2);
+                assert!(table.rows_of(&wanted.id).all(|(number, row)| table.row(number) == Some(row)));
                 let ordinal = table.ordinal(&wanted.id).unwrap();
                 assert_eq!(table.row(ordinal).unwrap().id, wanted.id);
             }

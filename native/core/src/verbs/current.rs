@@ -1,29 +1,122 @@
 //! What a long read knows of the store. A prune beside it may move or delete what the idx named that it began with; then it looks again.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fetch::rescue;
-use super::{Repository, snapshots};
+use super::hold::Holder;
+use super::{Repository, rounds, snapshots};
 use crate::crypto::ring::ChunkId;
 use crate::error::{Code, Error, Result};
 use crate::index::{Index, Location};
 use crate::world::World;
 
-/// The idx in force, as one read of one snapshot last saw them.
+/// How often a hold may be overtaken by rounds before the read goes on without.
+const TRIES: usize = 4;
+
+/// The idx in force, as one read of one snapshot last saw them. What the snapshot needs is held, where the store lets us: then the read goes
+/// on even if a prune forgets the snapshot meanwhile.
 pub struct Current<W: World> {
     world: W,
     repo: Arc<Repository>,
     snapshot: String,
+    roots: Vec<ChunkId>,
     index: Mutex<Arc<Index>>,
     looking: futures_util::lock::Mutex<()>,
+    holder: futures_util::lock::Mutex<Holder>,
+    /// Under which generation it holds; [`NOTHING`] if the store does not let it.
+    held: AtomicU64,
+    /// Whether rounds have moved since.
+    moved: AtomicBool,
 }
 
+const NOTHING: u64 = u64::MAX;
+
 impl<W: World> Current<W> {
-    /// Reads rounds and idx. `snapshot`: the whole id of what is read.
-    pub async fn read(world: &W, repo: &Arc<Repository>, snapshot: &str) -> Result<Self> {
-        let index = Mutex::new(repo.view(world).await?.index);
-        let looking = futures_util::lock::Mutex::default();
-        Ok(Self { world: world.clone(), repo: repo.clone(), snapshot: snapshot.to_owned(), index, looking })
+    /// Reads rounds and idx, and holds what these roots need. `snapshot`: the whole id of what is read.
+    pub async fn read(
+        world: &W,
+        repo: &Arc<Repository>,
+        snapshot: &str,
+        roots: Vec<ChunkId>,
+        hold_interval_ms: u64,
+    ) -> Result<Self> {
+        let current = Self {
+            world: world.clone(),
+            repo: repo.clone(),
+            snapshot: snapshot.to_owned(),
+            roots,
+            index: Mutex::default(),
+            looking: futures_util::lock::Mutex::default(),
+            holder: futures_util::lock::Mutex::new(Holder::new(world, hold_interval_ms)),
+            held: AtomicU64::new(NOTHING),
+            moved: AtomicBool::new(false),
+        };
+        let done = current.hold(&mut *current.holder.lock().await).await;
+        match done {
+            Ok(()) => Ok(current),
+            Err(error) => {
+                current.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads rounds and idx, and holds under their generation. Where a round began before the hold was there, again.
+    async fn hold(&self, holder: &mut Holder) -> Result<()> {
+        for _ in 0..TRIES {
+            let view = self.repo.view(&self.world).await?;
+            *self.newest() = view.index;
+            let generation = view.rounds.r;
+            if self.held.load(Ordering::Relaxed) == generation {
+                break;
+            }
+            let done = holder.put(&self.world, &self.repo, generation, &self.roots, &[]).await;
+            let refused = |e: &Error| matches!(e.code, Code::PermissionDenied | Code::Unsupported | Code::OutOfSpace);
+            let held = match done {
+                Err(e) if refused(&e) => NOTHING,
+                other => other.map(|()| generation)?,
+            };
+            self.held.store(held, Ordering::Relaxed);
+            if held == NOTHING {
+                break;
+            }
+            if !self.has_newer(generation).await? {
+                holder.settle(&self.world).await;
+                break;
+            }
+        }
+        holder.rest(&self.world);
+        Ok(())
+    }
+
+    /// Damaged rounds keep nobody from reading.
+    async fn has_newer(&self, generation: u64) -> Result<bool> {
+        match rounds::has_newer(&self.world, &self.repo.ring, generation).await {
+            Err(e) if e.is_damage() => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Holds anew if rounds have moved; looks for them if it is time to. To be called by who has no block: it waits for one.
+    pub async fn keep(&self) -> Result<()> {
+        let Some(mut holder) = self.holder.try_lock() else { return Ok(()) };
+        let held = self.held.load(Ordering::Relaxed);
+        if held == NOTHING {
+            return Ok(());
+        }
+        if holder.is_due(&self.world) {
+            holder.rest(&self.world);
+            if self.has_newer(held).await? {
+                self.moved.store(true, Ordering::Relaxed);
+            }
+        }
+        if self.moved.swap(false, Ordering::Relaxed) { self.hold(&mut holder).await } else { Ok(()) }
+    }
+
+    /// Takes the hold back: nothing more is read.
+    pub async fn release(&self) {
+        self.holder.lock().await.release(&self.world).await;
     }
 
     /// The newest index that was read.
@@ -60,10 +153,14 @@ impl<W: World> Current<W> {
         if differ(&self.index(), used) {
             return Ok(true);
         }
-        let now = self.repo.view(&self.world).await?.index;
-        self.check_in_force().await?;
-        let changed = differ(&now, used);
-        *self.newest() = now;
+        let view = self.repo.view(&self.world).await?;
+        let (changed, held) = (differ(&view.index, used), self.held.load(Ordering::Relaxed));
+        self.moved.fetch_or(held != view.rounds.r, Ordering::Relaxed);
+        // A snapshot that was forgotten can still be read while it is held.
+        if !changed || held == NOTHING {
+            self.check_in_force().await?;
+        }
+        *self.newest() = view.index;
         Ok(changed)
     }
 

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::task::{Poll, Waker};
 
 use futures_util::lock::Mutex;
 
 use super::assembly::{Assembly, ItemContent, ListChunk};
 use super::feed::{Feed, Segment};
+use super::hold::Holder;
 use super::objects::put_copies;
-use super::writer::{ChunkHead, PackWriter, Written};
-use super::{IngestOptions, Repository, View, redo, rounds};
+use super::redo::{Standing, redo};
+use super::writer::{ChunkHead, Written};
+use super::{IngestOptions, Repository, View, rounds};
 use crate::codec::Encoder;
 use crate::crypto::ring::{ChunkId, name_id};
 use crate::error::{Code, Error, Result};
@@ -25,6 +28,9 @@ pub const ENGINE: &str = concat!("packvault ", env!("CARGO_PKG_VERSION"));
 
 /// Stores all items of `source` as one snapshot. It resolves only when the snapshot is durable and no prune that runs beside
 /// it can have removed what it needs. When it fails, nothing is visible; unless it failed in the last steps: then the whole snapshot may be.
+///
+/// One that runs for longer than `hold_interval_ms` holds what it relies on, so that prunes beside it leave that alone, and goes on under
+/// the newest round. `CONFLICT` if it was cut off from the store for so long that rounds have removed what it relied on.
 pub async fn ingest<W: World, S: Source<W>>(
     world: &W,
     repo: &Arc<Repository>,
@@ -35,41 +41,53 @@ pub async fn ingest<W: World, S: Source<W>>(
     world.call().set_phase("reading the index");
     let view = repo.view(world).await?;
     view.rounds.certain()?;
-    let generation = view.rounds.r;
-    world.call().set_phase("ingesting");
-    let job = Arc::new(Job::new(world, repo, &view, source, &options)?);
-    run_workers(&job).await?;
-    world.call().set_phase("committing");
-    let written = job.writer.finish(Vec::new()).await?;
-    let contents = job.assembly().finish()?;
-    let hashes = job.feed.lock().await.hashes().to_vec();
-    let snapshot = job.snapshot(&options, &contents, &hashes, &written)?;
-    commit(world, repo, snapshot, written, generation).await
+    world.call().set_phase(INGESTING);
+    let job = Arc::new(Job::new(world, repo, view, source, &options)?);
+    let done = async {
+        run_workers(&job).await?;
+        job.commit(&options).await
+    };
+    let done = done.await;
+    job.turn.lock().await.holder.release(world).await;
+    done
 }
+
+const INGESTING: &str = "ingesting";
 
 /// One ingest, shared by its workers.
 struct Job<W: World, S: Source<W>> {
     world: W,
     repo: Arc<Repository>,
-    feed: Mutex<Feed<W, S>>,
-    writer: PackWriter<W>,
-    view: View,
-    relied: Vec<bool>,
+    turn: Mutex<Turn<W, S>>,
+    /// Replaced only while no worker is busy.
+    standing: StdMutex<Arc<Standing<W>>>,
+    busy: Busy,
     own: StdMutex<IdSet>,
     assembly: StdMutex<Assembly>,
     new_chunks: AtomicU64,
     random: [u8; 32],
 }
 
+/// What one worker at a time has.
+struct Turn<W: World, S: Source<W>> {
+    feed: Feed<W, S>,
+    holder: Holder,
+    /// Own packs and groups that an idx names.
+    written: Written,
+}
+
 impl<W: World, S: Source<W>> Job<W, S> {
-    fn new(world: &W, repo: &Arc<Repository>, view: &View, source: S, options: &IngestOptions) -> Result<Self> {
+    fn new(world: &W, repo: &Arc<Repository>, view: View, source: S, options: &IngestOptions) -> Result<Self> {
         Ok(Self {
             world: world.clone(),
             repo: repo.clone(),
-            feed: Mutex::new(Feed::new(source, options.items.len(), options.sha256)),
-            writer: PackWriter::new(world, repo, view.rounds.r, world.memory())?,
-            relied: view.relied(),
-            view: view.clone(),
+            standing: StdMutex::new(Arc::new(Standing::new(world, repo, view)?)),
+            turn: Mutex::new(Turn {
+                feed: Feed::new(source, options.items.len(), options.sha256),
+                holder: Holder::new(world, options.hold_interval_ms),
+                written: Written::default(),
+            }),
+            busy: Busy::default(),
             own: StdMutex::default(),
             assembly: StdMutex::new(Assembly::new(options.items.len())),
             new_chunks: AtomicU64::new(0),
@@ -81,44 +99,120 @@ impl<W: World, S: Source<W>> Job<W, S> {
         self.assembly.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn standing(&self) -> Arc<Standing<W>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// One worker: takes chunks, stores what is new, hands in the references.
     async fn work(&self) -> Result<()> {
         let mut encoder = Encoder::new(self.repo.config.compression)?;
         let mut segment = Segment::default();
-        while self.feed.lock().await.next(&self.world, &self.repo, &mut segment).await? {
+        while let Some(_busy) = self.take(&mut segment).await? {
+            let standing = self.standing();
             let mut refs = Vec::new();
             for raw in segment.chunks() {
                 let id = self.repo.ring.chunk_id(raw);
                 refs.push(Ref { id, size: raw.len() as u64 });
-                if self.store(&mut encoder, FrameKind::Data, id, raw).await? {
+                if self.store(&standing, &mut encoder, FrameKind::Data, id, raw).await? {
                     self.new_chunks.fetch_add(1, Ordering::Relaxed);
                 }
             }
             let lists = self.assembly().add(&self.repo, segment.seq, segment.item, segment.last, refs);
             for ListChunk { id, raw } in lists {
-                self.store(&mut encoder, FrameKind::List, id, &raw).await?;
+                self.store(&standing, &mut encoder, FrameKind::List, id, &raw).await?;
             }
         }
         Ok(())
     }
 
+    /// The next chunks, and a sign that somebody works on them. `None` when all items are read.
+    async fn take(&self, segment: &mut Segment) -> Result<Option<Sign>> {
+        let mut turn = self.turn.lock().await;
+        if turn.holder.is_due(&self.world) {
+            self.busy.rest().await;
+            self.hold(&mut turn).await?;
+        }
+        let more = turn.feed.next(&self.world, &self.repo, segment).await?;
+        Ok(more.then(|| self.busy.begin()))
+    }
+
+    /// Writer steps 4 to 6 on the way: names own packs so far, and holds them and what is relied on. No worker is busy.
+    async fn hold(&self, turn: &mut Turn<W, S>) -> Result<()> {
+        self.world.call().set_phase("holding what is relied on");
+        let mut standing = self.standing();
+        turn.written.add(standing.writer.finish(Vec::new()).await?);
+        loop {
+            let mut packs = standing.packs();
+            packs.extend(turn.written.idx.packs.iter().map(|pack| pack.name));
+            let packs: Vec<_> = packs.into_iter().collect();
+            turn.holder.put(&self.world, &self.repo, standing.generation(), &[], &packs).await?;
+            if !rounds::has_newer(&self.world, &self.repo.ring, standing.generation()).await? {
+                break;
+            }
+            standing = self.redo(&standing, &mut turn.written).await?;
+        }
+        turn.holder.settle(&self.world).await;
+        turn.holder.rest(&self.world);
+        self.world.call().set_phase(INGESTING);
+        Ok(())
+    }
+
+    async fn redo(&self, standing: &Standing<W>, written: &mut Written) -> Result<Arc<Standing<W>>> {
+        let new = Arc::new(redo(&self.world, &self.repo, standing, written, &self.own).await?);
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
+        Ok(new)
+    }
+
     /// Stores a chunk unless it may be relied on already. True if it was stored.
-    async fn store(&self, encoder: &mut Encoder, kind: FrameKind, id: ChunkId, raw: &[u8]) -> Result<bool> {
-        if self.view.index.find(&id, &self.relied).is_some() || !claim(&self.own, id) {
+    async fn store(
+        &self,
+        standing: &Standing<W>,
+        encoder: &mut Encoder,
+        kind: FrameKind,
+        id: ChunkId,
+        raw: &[u8],
+    ) -> Result<bool> {
+        if standing.relies_on(&id) || !claim(&self.own, id) {
             return Ok(false);
         }
         let (codec, payload) = encoder.encode(raw)?;
-        self.writer.push(ChunkHead { id, kind, codec, raw_len: raw.len() as u32 }, payload).await?;
+        standing.writer.push(ChunkHead { id, kind, codec, raw_len: raw.len() as u32 }, payload).await?;
         Ok(true)
+    }
+
+    /// Writer steps 4 to 6: puts both copies of the snapshot, and starts again where a round began meanwhile.
+    async fn commit(&self, options: &IngestOptions) -> Result<Snapshot> {
+        let (world, repo) = (&self.world, &self.repo);
+        world.call().set_phase("committing");
+        let mut turn = self.turn.lock().await;
+        let mut standing = self.standing();
+        turn.written.add(standing.writer.finish(Vec::new()).await?);
+        let contents = self.assembly().finish()?;
+        let snapshot = self.snapshot(options, &contents, &turn, standing.generation())?;
+        let id = names::id16(&snapshot.id)?;
+        let body = snapshot.encode()?;
+        loop {
+            let generation = standing.generation();
+            let name = names::snapshot(generation, &id);
+            let stored = record::seal(&repo.ring, Kind::Snapshot, &name, generation, &world.id32(), &body)?;
+            put_copies(world, &name, &stored).await?;
+            if !rounds::has_newer(world, &repo.ring, generation).await? {
+                repo.remember_snapshot(&name, Arc::new(snapshot.clone()), crate::crypto::sha256(&stored));
+                return Ok(snapshot);
+            }
+            world.call().set_phase("committing again beside a prune");
+            standing = self.redo(&standing, &mut turn.written).await?;
+        }
     }
 
     fn snapshot(
         &self,
         options: &IngestOptions,
         contents: &[ItemContent],
-        hashes: &[[u8; 32]],
-        written: &Written,
+        turn: &Turn<W, S>,
+        generation: u64,
     ) -> Result<Snapshot> {
+        let hashes = turn.feed.hashes();
         let items: Vec<Item> = options
             .items
             .iter()
@@ -142,7 +236,7 @@ impl<W: World, S: Source<W>> Job<W, S> {
             created_at: time::format(self.world.now_ms()),
             tags: options.tags.clone(),
             original_size: items.iter().map(|i| i.size).sum(),
-            stored_size: written.bytes(),
+            stored_size: turn.written.bytes(),
             chunk_count,
             new_chunks,
             reused_chunks: chunk_count - new_chunks,
@@ -151,7 +245,6 @@ impl<W: World, S: Source<W>> Job<W, S> {
             features: Vec::new(),
         };
         // Its content goes into its id: two machines with one random state must not take one name for two snapshots.
-        let generation = self.view.rounds.r;
         snapshot.id =
             hex::encode(name_id(&self.repo.ring, Kind::Snapshot, &self.random, generation, &snapshot.encode()?));
         Ok(snapshot)
@@ -172,26 +265,38 @@ async fn run_workers<W: World, S: Source<W>>(job: &Arc<Job<W, S>>) -> Result<()>
     futures_util::future::try_join_all(workers.collect::<Vec<_>>()).await.map(|_| ())
 }
 
-/// Writer steps 5 and 6: puts both copies, and starts again where a round began meanwhile.
-async fn commit<W: World>(
-    world: &W,
-    repo: &Arc<Repository>,
-    snapshot: Snapshot,
-    mut written: Written,
-    mut generation: u64,
-) -> Result<Snapshot> {
-    let id = names::id16(&snapshot.id)?;
-    let body = snapshot.encode()?;
-    loop {
-        let name = names::snapshot(generation, &id);
-        let stored = record::seal(&repo.ring, Kind::Snapshot, &name, generation, &world.id32(), &body)?;
-        put_copies(world, &name, &stored).await?;
-        if !rounds::has_newer(world, &repo.ring, generation).await? {
-            repo.remember_snapshot(&name, Arc::new(snapshot.clone()), crate::crypto::sha256(&stored));
-            return Ok(snapshot);
-        }
-        world.call().set_phase("committing again beside a prune");
-        generation = redo::redo(world, repo, &snapshot, &mut written, generation).await?;
+/// Counts workers that have chunks in hand.
+#[derive(Default)]
+struct Busy(Arc<StdMutex<(usize, Vec<Waker>)>>);
+
+/// One of them; dropped when it is done.
+struct Sign(Arc<StdMutex<(usize, Vec<Waker>)>>);
+
+impl Busy {
+    fn begin(&self) -> Sign {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
+        Sign(self.0.clone())
+    }
+
+    /// Waits until none is. Nobody begins meanwhile: the caller has the turn.
+    async fn rest(&self) {
+        std::future::poll_fn(|context| {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.0 == 0 {
+                return Poll::Ready(());
+            }
+            state.1.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl Drop for Sign {
+    fn drop(&mut self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 -= 1;
+        state.1.drain(..).for_each(Waker::wake);
     }
 }
 

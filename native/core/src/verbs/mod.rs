@@ -8,6 +8,7 @@ pub mod feed;
 pub mod fetch;
 pub mod group;
 pub mod heal;
+pub mod hold;
 pub mod ingest;
 pub mod init;
 pub mod inspect;

@@ -29,7 +29,8 @@ pub async fn size<W: World>(world: &W, repo: &Arc<Repository>, options: &Restore
 }
 
 /// Restores to `sink`. Damage is made good from other copies and parity; where that fails, the error is `CORRUPT` and the sink has got nothing wrong.
-/// A prune may run beside it: what is rewritten meanwhile is found again; `CONFLICT` if the snapshot itself is removed.
+/// A prune may run beside it: what is rewritten meanwhile is found again. A restore that may write to the store holds what it reads, and
+/// ends well even if the snapshot itself is removed; one that may not, or was cut off for several rounds, ends with `CONFLICT` then.
 pub async fn restore<W: World, K: Sink<W>>(
     world: &W,
     repo: &Arc<Repository>,
@@ -41,10 +42,26 @@ pub async fn restore<W: World, K: Sink<W>>(
     let (from, to) = span(&parts, &options)?;
     world.call().set_totals(to - from, 0);
     world.call().set_phase("reading the index");
-    let current = Arc::new(Current::read(world, repo, &snapshot.id).await?);
+    let roots = parts.iter().map(|part| part.root).collect();
+    let current = Arc::new(Current::read(world, repo, &snapshot.id, roots, options.hold_interval_ms).await?);
     world.call().set_phase("restoring");
+    let done = give(world, repo, &sink, &options, &current, &parts, (from, to)).await;
+    current.release().await;
+    done
+}
+
+/// Gives the bytes `from` to `to` of all parts.
+async fn give<W: World, K: Sink<W>>(
+    world: &W,
+    repo: &Arc<Repository>,
+    sink: &Arc<K>,
+    options: &RestoreOptions,
+    current: &Arc<Current<W>>,
+    parts: &[Part],
+    (from, to): (u64, u64),
+) -> Result<Restored> {
     let healed = Arc::new(AtomicU64::new(0));
-    let mut lister = Lister { current: &current, parts: &parts, next: 0, walk: None, from, to };
+    let mut lister = Lister { current, parts, next: 0, walk: None, from, to };
     loop {
         let leaves = lister.segment().await?;
         if leaves.is_empty() {
@@ -169,6 +186,7 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
     async fn work(&self) -> Result<()> {
         let mut opener = Opener::default();
         loop {
+            self.current.keep().await?;
             // Jobs get their memory in order, so that the head of the line always has some.
             let mut next = self.next.lock().await;
             let number = *next;

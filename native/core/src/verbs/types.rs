@@ -78,10 +78,19 @@ pub struct IngestOptions {
     /// Whether to record SHA-256 of each item.
     #[serde(default)]
     pub sha256: bool,
+    /// After how long it holds what it relies on, and how often anew, milliseconds.
+    #[serde(default = "default_interval")]
+    pub hold_interval_ms: u64,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        Self { items: Vec::new(), tags: BTreeMap::new(), sha256: false, hold_interval_ms: default_interval() }
+    }
 }
 
 /// Which bytes to restore.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RestoreOptions {
     /// Snapshot id, a prefix that only one has, or `latest`.
     pub snapshot: String,
@@ -95,6 +104,16 @@ pub struct RestoreOptions {
     /// In order, for a stream; else pack by pack, for a file.
     #[serde(default)]
     pub ordered: bool,
+    /// How often it looks whether its hold must be renewed, milliseconds.
+    #[serde(default = "default_interval")]
+    pub hold_interval_ms: u64,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        let (snapshot, hold_interval_ms) = (String::new(), default_interval());
+        Self { snapshot, item: None, offset: 0, length: None, ordered: false, hold_interval_ms }
+    }
 }
 
 /// What restore did.

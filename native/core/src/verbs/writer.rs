@@ -73,6 +73,12 @@ pub struct Written {
 }
 
 impl Written {
+    /// Adds what was written since.
+    pub fn add(&mut self, more: Self) {
+        self.idx.packs.extend(more.idx.packs);
+        self.idx.groups.extend(more.idx.groups);
+    }
+
     /// Bytes of its packs.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -222,7 +228,8 @@ impl<W: World> PackWriter<W> {
         }
     }
 
-    /// Finishes all packs, groups and idx: what was pushed can then be relied on, once a snapshot names it.
+    /// Finishes all packs, groups and idx: what was pushed can then be relied on, once a snapshot names it. Returns what was written since
+    /// it was called last; more may be pushed afterwards.
     pub async fn finish(&self, withdrawals: Vec<Withdrawal>) -> Result<Written> {
         let mut left = Vec::new();
         for slot in &self.slots {

@@ -7,7 +7,6 @@ pub mod pruner;
 pub mod regions;
 pub mod scenario;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -88,7 +87,7 @@ pub fn ingesting_from(
 ) -> impl Future<Output = Result<Snapshot>> + Send + 'static {
     let (w, r) = (world.clone(), repo.clone());
     let items = (0..count).map(|i| ItemSpec { name: format!("item {i}"), kind: "stream".into() }).collect();
-    let options = IngestOptions { items, tags: BTreeMap::default(), sha256: true };
+    let options = IngestOptions { items, sha256: true, ..IngestOptions::default() };
     async move { ingest_verb::ingest(&w, &r, source, options).await }
 }
 

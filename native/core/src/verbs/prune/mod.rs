@@ -129,7 +129,9 @@ async fn round<W: World>(
     };
     let mut plan = plan(&survey, &needed, &released, &stored, &terms);
     let unseen = plan.seen.iter().any(|name| !rounds.orphans.contains(name));
-    let idle = plan.is_empty() && forgotten.is_empty() && !unseen && plan.fresh.is_empty();
+    // A hold may keep things that nobody needs; it ends with a round.
+    let idle =
+        plan.is_empty() && forgotten.is_empty() && !unseen && plan.fresh.is_empty() && survey.holds.is_empty();
     if options.dry_run || idle {
         if !options.dry_run {
             survey.complete_copies(world).await?;
@@ -149,7 +151,8 @@ async fn round<W: World>(
     if !rounds::create(world, &repo.ring, rounds.n + 1, false, &body).await? {
         return Ok(None);
     }
-    if !survey.holds.is_empty() {
+    // Who writes may rely on more than it holds yet; what a restore reads does not change.
+    if !survey.held_packs().is_empty() {
         world.sleep(options.hold_interval_ms).await;
     }
     let condemned = Condemned::of(&condemn, orphans(&plan, &stored))?;
