@@ -20,8 +20,18 @@ fn main() {
         }
     }
     println!(
-        "{count} histories from seed {from}: {} backups acknowledged, {} snapshots removed, {} rounds, {} calls failed by weather, {} restores; {failures} failures",
-        total.acknowledged, total.removed, total.rounds, total.failed, total.restored
+        "{count} histories from seed {from}: {} backups acknowledged, {} snapshots removed, {} rounds, {} calls failed by weather, {} restores, {} checks, \
+         {} long backups with {} holds and {} chunks brought forward, {} cut off; {failures} failures",
+        total.acknowledged,
+        total.removed,
+        total.rounds,
+        total.failed,
+        total.restored,
+        total.verified,
+        total.long,
+        total.held,
+        total.forwarded,
+        total.cut_off
     );
     std::process::exit(i32::from(failures > 0));
 }

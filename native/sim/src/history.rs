@@ -9,8 +9,8 @@ use packvault_core::error::{Code, Error, Result};
 use packvault_core::format::config::{ChunkIdKind, Chunking, CodecName, Compression, ParityScheme};
 use packvault_core::verbs::prune::retention::Policy;
 use packvault_core::verbs::{
-    IngestOptions, InitOptions, ItemSpec, KdfCost, PruneOptions, Repository, RestoreOptions, Secret, ingest, init,
-    open, prune, reindex, repair, restore,
+    IngestOptions, InitOptions, ItemSpec, KdfCost, Level, PruneOptions, Repository, RestoreOptions, Secret,
+    VerifyOptions, ingest, init, open, prune, reindex, repair, restore, verify,
 };
 use zeroize::Zeroizing;
 
@@ -126,7 +126,9 @@ pub fn run_with(seed: u64, cast: Cast, store: &SimStore) -> std::result::Result<
     oracle::check(store, &truth.acknowledged)?;
     oracle::check_unread(store, &truth.unread)?;
     truth.outcome.rounds = oracle::check_convergence(store, &truth.acknowledged)?;
-    truth.outcome.trace = packvault_core::crypto::sha256(store.trace().join("\n").as_bytes());
+    let trace = store.trace();
+    truth.outcome.count_holds(&trace, 2..2 + cast.writers);
+    truth.outcome.trace = packvault_core::crypto::sha256(trace.join("\n").as_bytes());
     Ok(truth.outcome)
 }
 
@@ -236,6 +238,7 @@ impl Actor {
         match self.role {
             Role::Write => self.back_up(repo).await,
             Role::Prune => self.prune(repo).await,
+            Role::Read if self.random.below(4) == 0 => self.verify(repo).await,
             Role::Read => self.read(repo).await,
             Role::Repair => self.repair(repo).await,
         }
@@ -255,10 +258,21 @@ impl Actor {
 
     async fn back_up(&mut self, repo: &Arc<Repository>) {
         let content = self.content();
-        let source = Items::new(&self.world, std::slice::from_ref(&content), 10_000);
-        let items = vec![ItemSpec { name: "data".into(), kind: "stream".into() }];
-        let options = IngestOptions { items, ..IngestOptions::default() };
+        // Workers take an item at a time here: a long backup is one of many, with holds between them.
+        let count = [1, 2, 3, 5, 8][self.random.below(5)];
+        let parts: Vec<Vec<u8>> = content.chunks(content.len().div_ceil(count)).map(<[u8]>::to_vec).collect();
+        let source = Items::new(&self.world, &parts, 10_000);
+        let items = (0..parts.len()).map(|i| ItemSpec { name: i.to_string(), kind: "stream".into() }).collect();
+        let mut options = IngestOptions { items, ..IngestOptions::default() };
+        if parts.len() > 1 {
+            options.hold_interval_ms = [0, 2, 5][self.random.below(3)];
+        }
         let done = ingest::ingest(&self.world, repo, source, options).await;
+        if parts.len() > 1 {
+            let mut truth = locked(&self.truth);
+            truth.outcome.long += usize::from(done.is_ok());
+            truth.outcome.cut_off += usize::from(done.as_ref().is_err_and(|e| e.code == Code::Conflict));
+        }
         if let Some(snapshot) = self.judge("ingest", done) {
             let mut truth = locked(&self.truth);
             truth.outcome.acknowledged += 1;
@@ -289,7 +303,10 @@ impl Actor {
         let Some((id, content)) = chosen else { return };
         let ordered = self.random.below(2) == 0;
         let sink = Collected::new(ordered);
-        let options = RestoreOptions { snapshot: id.clone(), ordered, ..RestoreOptions::default() };
+        let mut options = RestoreOptions { snapshot: id.clone(), ordered, ..RestoreOptions::default() };
+        if self.random.below(2) == 0 {
+            options.hold_interval_ms = 3;
+        }
         match restore::restore(&self.world, repo, sink.clone(), options).await {
             Ok(_) if sink.take() == content => locked(&self.truth).outcome.restored += 1,
             Ok(_) => self.violate(&format!("a reader got wrong bytes of {id}")),
@@ -298,6 +315,18 @@ impl Actor {
                 locked(&self.truth).unread.push((id, e.to_string()));
             }
             Err(e) => drop(self.judge::<()>("restore", Err(e))),
+        }
+    }
+
+    /// Copies that a dead writer left alone may be missing; whatever is named is there.
+    async fn verify(&mut self, repo: &Arc<Repository>) {
+        let level = [Level::Quick, Level::Full][self.random.below(2)];
+        let done = verify::verify(&self.world, repo, VerifyOptions { level, sample: None }).await;
+        if let Some(result) = self.judge("verify", done) {
+            locked(&self.truth).outcome.verified += 1;
+            if let Some(fault) = result.errors.iter().find(|fault| fault.pack.is_some() || fault.chunk.is_some()) {
+                self.violate(&format!("verify says that something is damaged: {fault:?}"));
+            }
         }
     }
 

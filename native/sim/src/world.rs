@@ -155,6 +155,9 @@ impl Clock for SimWorld {
 
     async fn sleep(&self, ms: u64) {
         self.clock.fetch_add(ms.cast_signed(), Ordering::Relaxed);
+        for _ in 0..(ms / 10_000).min(30) {
+            self.turn().await;
+        }
     }
 }
 

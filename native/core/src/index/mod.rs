@@ -276,8 +276,7 @@ impl Index {
     /// The number of the first row that holds a chunk and that `relied` (by pack ordinal) and no withdrawal speaks against.
     #[must_use]
     pub fn find(&self, id: &ChunkId, relied: &[bool]) -> Option<usize> {
-        let good =
-            |pack: u32| relied.get(pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(pack, id);
+        let good = |pack: u32| relied.get(pack as usize).copied().unwrap_or(false) && !self.is_withdrawn(pack, id);
         self.table.rows_of(id).find(|(_, row)| good(row.at.pack)).map(|(number, _)| number)
     }
 

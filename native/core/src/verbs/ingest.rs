@@ -128,12 +128,15 @@ impl<W: World, S: Source<W>> Job<W, S> {
     /// The next chunks, and a sign that somebody works on them. `None` when all items are read.
     async fn take(&self, segment: &mut Segment) -> Result<Option<Sign>> {
         let mut turn = self.turn.lock().await;
+        if !turn.feed.next(&self.world, &self.repo, segment).await? {
+            return Ok(None);
+        }
+        // The source may have kept us waiting for long: what it gave is compared with the newest view.
         if turn.holder.is_due(&self.world) {
             self.busy.rest().await;
             self.hold(&mut turn).await?;
         }
-        let more = turn.feed.next(&self.world, &self.repo, segment).await?;
-        Ok(more.then(|| self.busy.begin()))
+        Ok(Some(self.busy.begin()))
     }
 
     /// Writer steps 4 to 6 on the way: names own packs so far, and holds them and what is relied on. No worker is busy.

@@ -130,8 +130,7 @@ async fn round<W: World>(
     let mut plan = plan(&survey, &needed, &released, &stored, &terms);
     let unseen = plan.seen.iter().any(|name| !rounds.orphans.contains(name));
     // A hold may keep things that nobody needs; it ends with a round.
-    let idle =
-        plan.is_empty() && forgotten.is_empty() && !unseen && plan.fresh.is_empty() && survey.holds.is_empty();
+    let idle = plan.is_empty() && forgotten.is_empty() && !unseen && plan.fresh.is_empty() && survey.holds.is_empty();
     if options.dry_run || idle {
         if !options.dry_run {
             survey.complete_copies(world).await?;

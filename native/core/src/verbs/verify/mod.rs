@@ -1,39 +1,71 @@
 //! Checking a repository. Nothing is changed.
 
+mod contents;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::fetch::{Opener, read_chunk};
+use super::fetch::Opener;
 use super::inspect::{Findings, Frames, inspect};
 use super::prospects::Prospects;
-use super::{Level, Repository, VerifyOptions, VerifyResult, View, copies, snapshots};
+use super::snapshots::Listing;
+use super::{Level, Repository, VerifyOptions, VerifyResult, View, copies, rounds, snapshots};
 use crate::crypto::ring::ChunkId;
 use crate::crypto::sha256;
 use crate::error::{Code, Error, Result};
 use crate::format::idx::Name;
-use crate::format::snapshot::Item;
-use crate::format::{limits, list, names, parity};
+use crate::format::{limits, names, parity};
 use crate::index::list_all;
 use crate::progress::{Event, Fault};
 use crate::world::World;
 
+/// How often a check may be overtaken by rounds.
+const TRIES: usize = 8;
+
 /// Checks what is stored, as deep as asked. Faults are collected and told as they are found; an error means that the check
-/// itself could not go on (a store that does not answer is not damage).
+/// itself could not go on (a store that does not answer is not damage). What a prune beside it removes or moves is no fault: where rounds have
+/// moved, what looks damaged is looked at again. `CONFLICT` if they moved again and again.
 pub async fn verify<W: World>(world: &W, repo: &Arc<Repository>, options: VerifyOptions) -> Result<VerifyResult> {
-    world.call().set_phase("checking records");
-    let view = repo.view(world).await?;
-    let checker = Checker::new(world, repo, &view);
-    checker.records().await?;
-    let stored = checker.listing().await?;
-    checker.contents().await?;
-    if options.level != Level::Quick {
-        world.call().set_phase("reading packs");
-        checker.packs(&stored, options).await?;
-        checker.parity(&stored, options.sample).await?;
+    let mut passed = Passed::default();
+    for _ in 0..TRIES {
+        world.call().set_phase("checking records");
+        // Snapshots before idx: what one needs is named by then.
+        let rounds = rounds::read(world, &repo.ring).await?;
+        let snapshots = snapshots::read_all(world, repo, &rounds).await?;
+        let view = repo.view_at(world, rounds).await?;
+        let checker = Checker::new(world, repo, &view, std::mem::take(&mut passed));
+        match checker.run(&snapshots, options).await {
+            Err(e) if checker.overtaken.load(Ordering::Relaxed) => drop(e),
+            Err(e) => return Err(e),
+            Ok(()) => {
+                let mut result = std::mem::take(&mut *checker.state());
+                result.ok = result.errors.is_empty();
+                return Ok(result);
+            }
+        }
+        passed = std::mem::take(&mut *checker.passed());
     }
-    let mut result = std::mem::take(&mut *checker.state());
-    result.ok = result.errors.is_empty();
-    Ok(result)
+    Err(overtaken())
+}
+
+fn overtaken() -> Error {
+    Error::new(
+        Code::Conflict,
+        "Prunes removed or moved what this check was looking at, again and again. Nothing is known to be damaged. Run verify again when fewer of \
+         them run.",
+    )
+}
+
+/// What a check that was overtaken leaves to the next.
+#[derive(Default)]
+struct Passed {
+    /// Packs and parity objects that were read and are good: names never change their content.
+    objects: BTreeSet<Name>,
+    chunks: u64,
+    bytes: u64,
+    /// Faults that were told.
+    told: Vec<Fault>,
 }
 
 struct Checker<'a, W: World> {
@@ -41,12 +73,47 @@ struct Checker<'a, W: World> {
     repo: &'a Arc<Repository>,
     view: &'a View,
     result: Mutex<VerifyResult>,
+    passed: Mutex<Passed>,
+    overtaken: AtomicBool,
     prospects: Prospects<'a, W>,
 }
 
 impl<'a, W: World> Checker<'a, W> {
-    fn new(world: &'a W, repo: &'a Arc<Repository>, view: &'a View) -> Self {
-        Self { world, repo, view, result: Mutex::default(), prospects: Prospects::new(world, repo, view) }
+    fn new(world: &'a W, repo: &'a Arc<Repository>, view: &'a View, passed: Passed) -> Self {
+        let prospects = Prospects::new(world, repo, view);
+        let result = Mutex::new(VerifyResult {
+            packs_checked: passed.objects.len() as u64,
+            chunks_checked: passed.chunks,
+            bytes_read: passed.bytes,
+            ..VerifyResult::default()
+        });
+        let passed = Mutex::new(passed);
+        Self { world, repo, view, result, passed, overtaken: AtomicBool::new(false), prospects }
+    }
+
+    async fn run(&self, snapshots: &Listing, options: VerifyOptions) -> Result<()> {
+        self.records().await?;
+        let stored = self.listing().await?;
+        self.contents(snapshots).await?;
+        if options.level != Level::Quick {
+            self.world.call().set_phase("reading packs");
+            self.packs(&stored, options).await?;
+            self.parity(&stored, options.sample).await?;
+        }
+        Ok(())
+    }
+
+    /// Before something is called damaged: fails if rounds have moved since the view was read, for then a prune may have removed it.
+    async fn suspect(&self) -> Result<()> {
+        if rounds::have_moved(self.world, &self.repo.ring, &self.view.rounds).await? {
+            self.overtaken.store(true, Ordering::Relaxed);
+            return Err(overtaken());
+        }
+        Ok(())
+    }
+
+    fn passed(&self) -> std::sync::MutexGuard<'_, Passed> {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, VerifyResult> {
@@ -54,13 +121,24 @@ impl<'a, W: World> Checker<'a, W> {
     }
 
     fn fault(&self, fault: Fault) {
-        self.world.call().tell(Event::Fault(fault.clone()));
+        if !self.passed().told.contains(&fault) {
+            self.world.call().tell(Event::Fault(fault.clone()));
+            self.passed().told.push(fault.clone());
+        }
         self.state().errors.push(fault);
     }
 
     /// Small objects: both copies of each, and idx.
     async fn records(&self) -> Result<()> {
-        for flaw in copies::find(self.world, self.repo, &self.view.rounds).await? {
+        let flaws = copies::find(self.world, self.repo, &self.view.rounds).await?;
+        if !flaws.is_empty() || !self.view.unreadable.is_empty() {
+            self.suspect().await?;
+        }
+        // Of two copies one is always put first.
+        let again =
+            if flaws.is_empty() { Vec::new() } else { copies::find(self.world, self.repo, &self.view.rounds).await? };
+        let stays = |flaw: &copies::Flaw| again.iter().any(|other| other.key == flaw.key);
+        for flaw in flaws.into_iter().filter(stays) {
             self.fault(Fault {
                 key: Some(flaw.key),
                 error: flaw.error.message,
@@ -86,15 +164,22 @@ impl<'a, W: World> Checker<'a, W> {
     async fn listing(&self) -> Result<BTreeMap<String, u64>> {
         let stored: BTreeMap<String, u64> =
             list_all(self.world, "packs/", "").await?.into_iter().map(|o| (o.key, o.size)).collect();
-        for (ordinal, pack) in self.view.index.packs().iter().enumerate() {
-            if let Some(error) = wrong_size(&stored, &names::pack(&pack.name), pack.size) {
-                self.pack_fault(ordinal as u32, None, &error).await?;
-            }
+        let packs = self.view.index.packs().iter().enumerate();
+        let packs: Vec<_> = packs
+            .filter_map(|(n, pack)| Some((n, wrong_size(&stored, &names::pack(&pack.name), pack.size)?)))
+            .collect();
+        let groups = self.view.index.groups();
+        let rows = groups.iter().flat_map(|g| &g.parity).filter(|part| part.size != 0);
+        let rows: Vec<_> =
+            rows.filter_map(|part| Some((part, wrong_size(&stored, &names::parity(&part.name), part.size)?))).collect();
+        if !packs.is_empty() || !rows.is_empty() {
+            self.suspect().await?;
         }
-        for part in self.view.index.groups().iter().flat_map(|g| &g.parity).filter(|part| part.size != 0) {
-            if let Some(error) = wrong_size(&stored, &names::parity(&part.name), part.size) {
-                self.parity_fault(&part.name, &error);
-            }
+        for (ordinal, error) in packs {
+            self.pack_fault(ordinal as u32, None, &error).await?;
+        }
+        for (part, error) in rows {
+            self.parity_fault(&part.name, &error);
         }
         Ok(stored)
     }
@@ -130,113 +215,13 @@ impl<'a, W: World> Checker<'a, W> {
         });
     }
 
-    /// Follows the lists of every snapshot and looks every chunk up.
-    async fn contents(&self) -> Result<()> {
-        self.world.call().set_phase("following snapshots");
-        let listing = snapshots::read_all(self.world, self.repo, &self.view.rounds).await?;
-        for (name, error) in &listing.broken {
-            self.snapshot_fault(
-                name,
-                None,
-                &format!("{name}: no copy can be read: {}", error.message),
-                error.code,
-                false,
-            );
-        }
-        for name in self.view.rounds.listed_snapshots().filter(|name| !listing.names.contains(*name)) {
-            self.snapshot_fault(
-                name,
-                None,
-                &format!("{name} is in force, and both copies are missing."),
-                Code::NotFound,
-                false,
-            );
-        }
-        let mut good = BTreeSet::new();
-        for (id, (_, snapshot)) in &listing.good {
-            for item in &snapshot.items {
-                let Some((chunk, error)) = self.item(item, &mut good).await? else { continue };
-                let repairable = match &chunk {
-                    Some(chunk) if error.code != Code::Unrecoverable => self.prospects.of_chunk(chunk).await?,
-                    _ => false,
-                };
-                let message = format!("Item {:?}: {}", item.name, error.message);
-                self.snapshot_fault(id, chunk, &message, error.code, repairable);
-            }
-            self.state().snapshots_checked += 1;
-        }
-        Ok(())
-    }
-
-    fn snapshot_fault(&self, snapshot: &str, chunk: Option<ChunkId>, error: &str, code: Code, repairable: bool) {
-        self.fault(Fault {
-            snapshot: Some(snapshot.to_owned()),
-            chunk: chunk.map(hex::encode),
-            error: error.to_owned(),
-            code: code.as_str(),
-            repairable,
-            ..Fault::default()
-        });
-    }
-
-    /// The first chunk of an item that is not as it should be. `good`: lists that are known to be whole.
-    async fn item(&self, item: &Item, good: &mut BTreeSet<ChunkId>) -> Result<Option<(Option<ChunkId>, Error)>> {
-        match item.root_id() {
-            Ok(root) => Ok(self.follow(root, item.size, good).await?.map(|(chunk, error)| (Some(chunk), error))),
-            Err(error) => Ok(Some((None, error))),
-        }
-    }
-
-    async fn follow(&self, root: ChunkId, size: u64, good: &mut BTreeSet<ChunkId>) -> Result<Option<(ChunkId, Error)>> {
-        let mut stack = vec![(root, size)];
-        let mut passed = Vec::new();
-        while let Some((id, size)) = stack.pop() {
-            if good.contains(&id) {
-                continue;
-            }
-            let read = read_chunk(self.world, self.repo, &self.view.index, &id).await;
-            let list = match read.and_then(|raw| list::decode(&raw)) {
-                Ok(list) => list,
-                Err(e) if e.is_damage() => return Ok(Some((id, e))),
-                Err(e) => return Err(e),
-            };
-            if list.size() != Some(size) {
-                return Ok(Some((id, Error::corrupt("a list chunk covers another size than it should."))));
-            }
-            for entry in &list.entries {
-                if list.level > 0 {
-                    stack.push((entry.id, entry.size));
-                } else if let Some(error) = self.lost(entry) {
-                    return Ok(Some((entry.id, error)));
-                }
-            }
-            passed.push(id);
-        }
-        good.extend(passed);
-        Ok(None)
-    }
-
-    fn lost(&self, entry: &list::Ref) -> Option<Error> {
-        let id = &entry.id;
-        let places = self.view.index.locations(id);
-        if places.is_empty() {
-            return Some(Error::corrupt(
-                "no pack of the index holds a chunk of it. If an idx was lost, repair finds it again.",
-            ));
-        }
-        if places.iter().any(|place| u64::from(place.raw_len) != entry.size) {
-            return Some(Error::corrupt("a chunk has another length than its list says."));
-        }
-        let all = places.iter().all(|place| self.view.index.is_withdrawn(place.pack, id));
-        all.then(|| Error::new(Code::Unrecoverable, "a chunk is known to be lost. A backup of the same data heals it."))
-    }
-
     /// Reads packs whole, several at a time.
     async fn packs(&self, stored: &BTreeMap<String, u64>, options: VerifyOptions) -> Result<()> {
         let frames = Arc::new(Frames::new(&self.view.index));
         let mut todo = Vec::new();
         for (ordinal, pack) in self.view.index.packs().iter().enumerate() {
-            if stored.get(&names::pack(&pack.name)) == Some(&pack.size) && self.sampled(options.sample) {
+            let passed = self.passed().objects.contains(&pack.name);
+            if !passed && stored.get(&names::pack(&pack.name)) == Some(&pack.size) && self.sampled(options.sample) {
                 todo.push(ordinal as u32);
             }
         }
@@ -262,18 +247,32 @@ impl<'a, W: World> Checker<'a, W> {
         futures_util::future::try_join_all(workers).await?;
         let mut found = std::mem::take(&mut *job.found.lock().unwrap_or_else(PoisonError::into_inner));
         found.sort_by_key(|(ordinal, _, _)| *ordinal);
-        for (ordinal, bytes, findings) in found {
-            {
-                let mut state = self.state();
-                state.packs_checked += 1;
-                state.bytes_read += bytes;
-                state.chunks_checked += findings.chunks;
-            }
+        for (ordinal, bytes, findings) in &found {
+            self.count(&self.view.index.packs()[*ordinal as usize].name, *bytes, findings);
+        }
+        if found.iter().any(|(_, _, findings)| !findings.bad.is_empty()) {
+            self.suspect().await?;
+        }
+        for (ordinal, _, findings) in found {
             for (chunk, error) in findings.bad {
                 self.pack_fault(ordinal, chunk, &error).await?;
             }
         }
         Ok(())
+    }
+
+    /// Counts an object that was read.
+    fn count(&self, name: &Name, bytes: u64, findings: &Findings) {
+        let mut state = self.state();
+        state.packs_checked += 1;
+        state.bytes_read += bytes;
+        state.chunks_checked += findings.chunks;
+        if findings.bad.is_empty() {
+            let mut passed = self.passed();
+            passed.objects.insert(*name);
+            passed.bytes += bytes;
+            passed.chunks += findings.chunks;
+        }
     }
 
     fn sampled(&self, share: Option<f64>) -> bool {
@@ -286,27 +285,37 @@ impl<'a, W: World> Checker<'a, W> {
 
     async fn parity(&self, stored: &BTreeMap<String, u64>, sample: Option<f64>) -> Result<()> {
         self.world.call().set_phase("reading parity");
+        let mut bad = Vec::new();
         for group in self.view.index.groups() {
             for (row, part) in group.parity.iter().enumerate().filter(|(_, p)| p.size != 0) {
-                if stored.get(&names::parity(&part.name)) != Some(&part.size) || !self.sampled(sample) {
+                if stored.get(&names::parity(&part.name)) != Some(&part.size)
+                    || self.passed().objects.contains(&part.name)
+                    || !self.sampled(sample)
+                {
                     continue;
                 }
                 let bytes = match self.world.get(&names::parity(&part.name), None, limits::PACK).await {
                     Ok(bytes) => bytes,
                     Err(e) if e.is_damage() => {
-                        self.parity_fault(&part.name, &e);
+                        bad.push((part.name, e));
                         continue;
                     }
                     Err(e) => return Err(e),
                 };
-                self.state().packs_checked += 1;
-                self.state().bytes_read += part.size;
                 let opened = parity::open(&self.repo.ring, bytes.as_ref());
-                let good = opened.is_ok_and(|(d, r)| r as usize == row && d.members == group.members);
-                if !good || sha256(bytes.as_ref()) != part.name {
-                    self.parity_fault(&part.name, &Error::corrupt("The parity object is damaged."));
-                }
+                let good = opened.is_ok_and(|(d, r)| r as usize == row && d.members == group.members)
+                    && sha256(bytes.as_ref()) == part.name;
+                let error = (!good).then(|| Error::corrupt("The parity object is damaged."));
+                let findings = Findings { bad: error.iter().map(|e| (None, e.clone())).collect(), chunks: 0 };
+                self.count(&part.name, part.size, &findings);
+                bad.extend(error.map(|error| (part.name, error)));
             }
+        }
+        if !bad.is_empty() {
+            self.suspect().await?;
+        }
+        for (name, error) in bad {
+            self.parity_fault(&name, &error);
         }
         Ok(())
     }
