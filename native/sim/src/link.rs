@@ -43,6 +43,9 @@ pub enum Fault {
 /// Something that happens in the world just before an operation.
 type Hook = Box<dyn FnOnce(&SimStore) + Send>;
 
+/// Somebody who hears of every operation before it takes place.
+type Watcher = Box<dyn FnMut(&str, &SimStore) + Send>;
+
 #[derive(Default)]
 struct State {
     operations: usize,
@@ -50,6 +53,7 @@ struct State {
     fault: Option<Fault>,
     dead: bool,
     hooks: Vec<(usize, Hook)>,
+    watcher: Option<Watcher>,
     weather: Option<Weather>,
 }
 
@@ -142,6 +146,11 @@ impl Link {
         self.lock().hooks.push((at, Box::new(happen)));
     }
 
+    /// Lets `watcher` hear of every operation, after [`Self::arm`], just before it takes place.
+    pub fn watch(&self, watcher: impl FnMut(&str, &SimStore) + Send + 'static) {
+        self.lock().watcher = Some(Box::new(watcher));
+    }
+
     /// Operations since [`Self::arm`].
     #[must_use]
     pub fn operations(&self) -> usize {
@@ -191,6 +200,11 @@ impl Link {
         };
         for (_, hook) in due {
             hook(&self.store);
+        }
+        let watcher = self.lock().watcher.take();
+        if let Some(mut watcher) = watcher {
+            watcher(what, &self.store);
+            self.lock().watcher = Some(watcher);
         }
         Ok(fate)
     }

@@ -86,9 +86,21 @@ pub fn ingesting_from(
     count: usize,
 ) -> impl Future<Output = Result<Snapshot>> + Send + 'static {
     let (w, r) = (world.clone(), repo.clone());
-    let items = (0..count).map(|i| ItemSpec { name: format!("item {i}"), kind: "stream".into() }).collect();
-    let options = IngestOptions { items, sha256: true, ..IngestOptions::default() };
+    let options = IngestOptions { items: specs(count), sha256: true, ..IngestOptions::default() };
     async move { ingest_verb::ingest(&w, &r, source, options).await }
+}
+
+fn specs(count: usize) -> Vec<ItemSpec> {
+    (0..count).map(|i| ItemSpec { name: format!("item {i}"), kind: "stream".into() }).collect()
+}
+
+/// A backup of `content` in so many items, with a hold before each.
+pub fn ingest_long(world: &SimWorld, repo: &Arc<Repository>, content: &[u8], items: usize) -> Result<Snapshot> {
+    let parts: Vec<Vec<u8>> = content.chunks(content.len().div_ceil(items)).map(<[u8]>::to_vec).collect();
+    let source = Items::new(world, &parts, 50_000);
+    let options = IngestOptions { items: specs(parts.len()), hold_interval_ms: 0, ..IngestOptions::default() };
+    let (w, r) = (world.clone(), repo.clone());
+    world.run(async move { ingest_verb::ingest(&w, &r, source, options).await })
 }
 
 pub fn ingest(world: &SimWorld, repo: &Arc<Repository>, items: &[Vec<u8>]) -> Result<Snapshot> {
@@ -106,6 +118,16 @@ pub fn restore(
     let sink = Collected::new(ordered);
     let options =
         RestoreOptions { snapshot: id.into(), item: item.map(str::to_owned), ordered, ..RestoreOptions::default() };
+    let into = sink.clone();
+    world.run(async move { restore_verb::restore(&w, &r, into, options).await })?;
+    Ok(sink.take())
+}
+
+/// A restore that looks for rounds before each chunk.
+pub fn restore_long(world: &SimWorld, repo: &Arc<Repository>, id: &str, ordered: bool) -> Result<Vec<u8>> {
+    let (w, r) = (world.clone(), repo.clone());
+    let sink = Collected::new(ordered);
+    let options = RestoreOptions { snapshot: id.into(), ordered, hold_interval_ms: 0, ..RestoreOptions::default() };
     let into = sink.clone();
     world.run(async move { restore_verb::restore(&w, &r, into, options).await })?;
     Ok(sink.take())

@@ -8,7 +8,7 @@ use packvault_core::crypto::ring::ChunkId;
 use packvault_core::crypto::sha256;
 use packvault_core::format::gc::{self, Checkpoint, Condemn, Deleted, Listed};
 use packvault_core::format::idx::{Idx, Name};
-use packvault_core::format::snapshot::Snapshot;
+use packvault_core::format::snapshot::{Hold, Snapshot};
 use packvault_core::format::{Kind, list, names, pack, record};
 use packvault_core::index::{Index, Loaded};
 use packvault_core::verbs::Repository;
@@ -30,6 +30,10 @@ pub struct Wish {
 pub struct Pruner {
     repo: Arc<Repository>,
     random: Arc<Mutex<Random>>,
+    /// A planted fault: keeps nothing for holds.
+    pub ignores_holds: bool,
+    /// A planted fault: the condemn names nothing to others, so that a writer which starts again relies on what it relied on before.
+    pub hides_condemned: Arc<Mutex<Option<Vec<String>>>>,
 }
 
 /// What a round is about to decide.
@@ -52,7 +56,8 @@ struct Sight {
 
 impl Pruner {
     pub fn new(repo: &Arc<Repository>, seed: u64) -> Self {
-        Self { repo: repo.clone(), random: Arc::new(Mutex::new(Random::new(seed))) }
+        let random = Arc::new(Mutex::new(Random::new(seed)));
+        Self { repo: repo.clone(), random, ignores_holds: false, hides_condemned: Arc::default() }
     }
 
     fn fresh<const N: usize>(&self) -> [u8; N] {
@@ -71,11 +76,14 @@ impl Pruner {
         let round = sight.n + 1;
         let name = names::condemn(round);
         assert!(!sight.objects.contains_key(&format!("{name}.a")), "round {round} is open");
-        let condemned = Condemn {
+        let mut condemned = Condemn {
             packs: sight.disposable(&self.repo, wish).iter().map(hex::encode).collect(),
             parity: Vec::new(),
             forgotten: wish.forget.clone(),
         };
+        if let Some(hidden) = &mut *self.hides_condemned.lock().unwrap() {
+            *hidden = std::mem::take(&mut condemned.packs);
+        }
         let body = gc::encode("condemn", round, &sight.previous, &condemned).unwrap();
         self.decide(store, Kind::Condemn, &name, round, &body);
         round
@@ -95,8 +103,12 @@ impl Pruner {
         let name = names::condemn(round);
         let body = record::open(&self.repo.ring, Kind::Condemn, &name, &sight.objects[&format!("{name}.a")]).unwrap();
         let rest = gc::decode("condemn", round, &body).unwrap().rest.unwrap();
-        let condemn: Condemn = record::json(&name, &rest).unwrap();
-        let needed = sight.needed(&self.repo, &condemn.forgotten)?;
+        let mut condemn: Condemn = record::json(&name, &rest).unwrap();
+        condemn.packs.extend(self.hides_condemned.lock().unwrap().take().into_iter().flatten());
+        let mut needed = sight.needed(&self.repo, &condemn.forgotten)?;
+        if !self.ignores_holds {
+            needed.extend(self.held(&sight));
+        }
         let unneeded = |pack: &&String| !needed.contains(&names::hash(pack).unwrap());
         let deleted: Vec<String> = condemn.packs.iter().filter(unneeded).cloned().collect();
         let gone: BTreeSet<Name> = deleted.iter().map(|pack| names::hash(pack).unwrap()).collect();
@@ -113,6 +125,20 @@ impl Pruner {
             orphans: Deleted::default(),
         };
         Ok(Survey { round, previous: sight.previous, idx: (compacted, stored), checkpoint })
+    }
+
+    /// Packs that holds in force name.
+    fn held(&self, sight: &Sight) -> Vec<Name> {
+        let mut packs = Vec::new();
+        for (key, stored) in &sight.objects {
+            let Some(entry) = names::parse_generational("snapshots", key, &[".hold"]) else { continue };
+            if entry.generation >= sight.n {
+                let body = record::open(&self.repo.ring, Kind::Hold, key, stored).unwrap();
+                let hold: Hold = record::json(key, &body).unwrap();
+                packs.extend(hold.packs.iter().map(|pack| names::hash(pack).unwrap()));
+            }
+        }
+        packs
     }
 
     /// Puts the compacted idx and creates the checkpoint.
@@ -140,7 +166,7 @@ impl Pruner {
                 names::parse_generational(folder, key, suffixes)
                     .is_some_and(|g| g.generation < sight.n && !kept(&g.name))
             };
-            if old("snapshots", &names::COPIES) || old("index", &[".idx"]) {
+            if old("snapshots", &[".a", ".b", ".hold"]) || old("index", &[".idx"]) {
                 store.lose(key);
             }
         }

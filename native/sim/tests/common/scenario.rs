@@ -8,7 +8,7 @@ use packvault_core::verbs::{Level, RepairResult, Repository};
 use packvault_sim::{SimStore, SimWorld};
 
 use super::fixture::{Fixture, Shape, whole};
-use super::{ingest, reindex, repair, restore, verify};
+use super::{ingest, ingest_long, reindex, repair, restore, verify};
 
 /// What a verb acknowledged: snapshots, and what they must give.
 pub type Acknowledged = Vec<(String, Vec<u8>)>;
@@ -124,6 +124,15 @@ pub fn incremental_ingest() -> Scenario {
     Scenario::new("incremental ingest", fixture, act)
 }
 
+/// A backup that holds what it relies on, again and again.
+pub fn long_ingest() -> Scenario {
+    let fixture = Shape::new(47, Some((2, 1)), true).len(SMALL).make();
+    let mut content = fixture.acknowledged[1].1.clone();
+    content.splice(30_000..30_100, packvault_sim::Random::new(47).text(9_000));
+    let act: Act = Box::new(move |w, r| acknowledge(ingest_long(w, r, &content, 3), &content));
+    Scenario::new("long ingest", fixture, act)
+}
+
 fn repairing() -> Act {
     Box::new(|w, r| repair(w, r).map(|_| Vec::new()))
 }
@@ -232,6 +241,7 @@ pub fn writers() -> Vec<fn() -> Scenario> {
     vec![
         first_ingest,
         incremental_ingest,
+        long_ingest,
         repair_packs,
         repair_members,
         repair_idx,

@@ -1,0 +1,512 @@
+//! Holds: long backups and restores beside prunes go on, whatever the prunes delete; and nothing is kept for long for those that are dead.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::fixture::{Fixture, Shape, whole};
+use common::pruner::{Pruner, Survey, Wish};
+use common::{ingest, ingest_long, open, restore_long, try_verify, verify, world};
+use packvault_core::error::{Code, Result};
+use packvault_core::verbs::prune::{self, retention::Policy};
+use packvault_core::verbs::{Level, PruneOptions, PruneResult, Repository, VerifyResult};
+use packvault_sim::{Fault, Lies, Random, SimStore, SimWorld, When};
+
+const ITEMS: usize = 4;
+
+/// Two snapshots of unlike contents, and a content like the first one's, to be backed up while the first is forgotten.
+struct Play {
+    fixture: Fixture,
+    before: std::collections::BTreeMap<String, Vec<u8>>,
+    content: Vec<u8>,
+    wish: Wish,
+}
+
+fn play() -> Play {
+    let mut fixture = Shape::new(151, Some((2, 1)), true).len(300_000).make();
+    let repo = fixture.open();
+    let other = Random::new(152).text(120_000);
+    let snapshot = ingest(&fixture.world, &repo, std::slice::from_ref(&other)).unwrap();
+    let forget: Vec<String> = fixture.acknowledged.iter().map(|(id, _)| id.clone()).collect();
+    let mut content = fixture.acknowledged[0].1.clone();
+    content.splice(100_000..100_010, Random::new(153).text(3_000));
+    fixture.acknowledged = vec![(snapshot.id, other)];
+    assert!(Pruner::new(&repo, 154).round(&fixture.store, &Wish::default()));
+    let before = fixture.objects();
+    Play { fixture, before, content, wish: Wish { forget, orphans: false } }
+}
+
+impl Play {
+    fn start(&self, seed: u64) -> (SimWorld, Arc<Repository>) {
+        self.fixture.store.load(&self.before);
+        self.fixture.store.lie(Lies::default());
+        let world = self.fixture.restarted(seed);
+        let repo = open(&world, true).unwrap();
+        world.link.arm(None);
+        (world, repo)
+    }
+
+    /// What the backup asks of the store when nobody disturbs it.
+    fn rehearse(&self, seed: u64) -> Vec<String> {
+        let (world, repo) = self.start(seed);
+        let from = self.fixture.store.trace().len();
+        ingest_long(&world, &repo, &self.content, ITEMS).unwrap();
+        assert!(!self.fixture.store.keys("snapshots/").iter().any(|key| key.contains(".hold")), "taken back");
+        self.fixture.store.trace().split_off(from)
+    }
+
+    /// Everything that was acknowledged restores once the round is over; says what does not.
+    fn check(&self, acknowledged: Option<String>) -> std::result::Result<(), String> {
+        let world = self.fixture.restarted(7);
+        let repo = open(&world, true).map_err(|e| e.to_string())?;
+        let mut all = self.fixture.acknowledged.clone();
+        all.extend(acknowledged.map(|id| (id, self.content.clone())));
+        whole(&world, &repo, &all)?;
+        let found = verify(&world, &repo, Level::Full);
+        if found.ok { Ok(()) } else { Err(format!("{:?}", found.errors)) }
+    }
+}
+
+/// Operations that look for rounds right after a hold was put.
+fn looks(operations: &[String]) -> Vec<usize> {
+    let after_hold = |at: &usize| operations[*at].contains(" list gc/") && operations[at - 1].contains(".hold");
+    (1..operations.len()).filter(after_hold).collect()
+}
+
+/// A round in steps, which a backup meets one after the other.
+#[derive(Clone)]
+struct Steps {
+    pruner: Pruner,
+    wish: Wish,
+    survey: Arc<Mutex<Option<Survey>>>,
+    done: Arc<Mutex<usize>>,
+}
+
+impl Steps {
+    fn new(pruner: Pruner, wish: &Wish) -> Self {
+        Self { pruner, wish: wish.clone(), survey: Arc::default(), done: Arc::default() }
+    }
+
+    fn step(&self, store: &SimStore) {
+        let mut done = self.done.lock().unwrap();
+        match *done {
+            0 => drop(self.pruner.condemn(store, &self.wish)),
+            1 => *self.survey.lock().unwrap() = self.pruner.survey(store).ok(),
+            2 => {
+                if let Some(survey) = self.survey.lock().unwrap().take() {
+                    let checkpoint = self.pruner.conclude(store, survey);
+                    self.pruner.delete(store, &checkpoint);
+                }
+            }
+            _ => {}
+        }
+        *done += 1;
+    }
+
+    fn arm(&self, world: &SimWorld, at: [usize; 3]) {
+        for at in at {
+            let steps = self.clone();
+            world.link.before(at, move |store: &SimStore| steps.step(store));
+        }
+    }
+
+    fn finish(&self, store: &SimStore) {
+        while *self.done.lock().unwrap() < 3 {
+            self.step(store);
+        }
+    }
+}
+
+/// What the backups of many plays came to.
+#[derive(Debug, Default)]
+struct Count {
+    acknowledged: usize,
+    refused: usize,
+    forwarded: usize,
+}
+
+/// Runs the backup beside a round whose steps come before these operations.
+fn beside(play: &Play, seed: u64, at: [usize; 3], fault: bool, count: &mut Count) -> std::result::Result<(), String> {
+    let what = format!("seed {seed}, the steps of a round before operations {at:?}");
+    let store = &play.fixture.store;
+    let (world, repo) = play.start(seed);
+    let pruner = Pruner::new(&repo, seed);
+    if fault {
+        *pruner.hides_condemned.lock().unwrap() = Some(Vec::new());
+    }
+    let steps = Steps::new(pruner, &play.wish);
+    steps.arm(&world, at);
+    let from = store.trace().len();
+    let got = ingest_long(&world, &repo, &play.content, ITEMS);
+    let forwarded = store.trace()[from..].iter().any(|line| line.contains(" get packs/data/"));
+    steps.finish(store);
+    let id = match got {
+        Ok(snapshot) => {
+            count.acknowledged += 1;
+            count.forwarded += usize::from(forwarded);
+            Some(snapshot.id)
+        }
+        Err(error) if error.code == Code::Conflict => {
+            count.refused += 1;
+            None
+        }
+        Err(error) => return Err(format!("{what}: {error}")),
+    };
+    // Whatever nobody named in time goes with the next round.
+    Pruner::new(&repo, seed + 1).round(store, &Wish { orphans: true, ..Wish::default() });
+    play.check(id).map_err(|error| format!("{what}: {error}"))
+}
+
+/// Rounds whose condemn comes before each operation of the backup, and the other two steps a little or much later.
+fn beside_rounds(play: &Play, seed: u64, fault: bool) -> std::result::Result<Count, String> {
+    let most = play.rehearse(seed).len();
+    let mut count = Count::default();
+    for first in 0..=most {
+        for (second, third) in [(0, 0), (0, 3), (0, 12), (3, 9), (12, 2), (20, 30)] {
+            let refused = count.refused;
+            beside(play, seed, [first, first + second, first + second + third], fault, &mut count)?;
+            let slow = second + third == 50;
+            assert!(!slow || count.refused == refused, "a round that leaves time for a hold, from operation {first}");
+        }
+    }
+    Ok(count)
+}
+
+#[test]
+fn long_backups_beside_a_round_at_every_operation_lose_nothing() {
+    let play = play();
+    for seed in [161, 162] {
+        let count = beside_rounds(&play, seed, false).unwrap();
+        assert!(count.acknowledged > 2 * count.refused, "seed {seed}: {count:?}");
+        assert!(count.forwarded > 20, "seed {seed}: {count:?}");
+    }
+}
+
+#[test]
+fn a_backup_that_goes_on_with_the_old_view_is_found_out() {
+    // The planted fault of the test above.
+    let error = beside_rounds(&play(), 161, true).unwrap_err();
+    assert!(error.contains("CORRUPT"), "{error}");
+}
+
+/// Who plays a whole round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Pruner,
+    /// A planted fault: it keeps nothing for holds.
+    PrunerThatIgnoresHolds,
+    Verb,
+}
+
+/// The backup while a whole round runs just before each of its looks for rounds. Whether each was acknowledged.
+fn whole_rounds(play: &Play, by: By) -> Vec<bool> {
+    let looks = looks(&play.rehearse(163));
+    // Before the first item there is nothing to hold.
+    assert_eq!(looks.len(), ITEMS - 1, "{looks:?}");
+    let beside = |at: &usize| {
+        let (world, repo) = play.start(163);
+        let mut pruner = Pruner::new(&repo, 164);
+        pruner.ignores_holds = by == By::PrunerThatIgnoresHolds;
+        let wish = play.wish.clone();
+        world.link.before(*at, move |store: &SimStore| {
+            if by == By::Verb {
+                let other = common::world(168, store);
+                let repo = open(&other, true).unwrap();
+                let w = other.clone();
+                other.run(async move { prune::forget(&w, &repo, &wish.forget, keep(1)).await }).unwrap();
+            } else {
+                assert!(pruner.round(store, &wish));
+            }
+        });
+        let got = ingest_long(&world, &repo, &play.content, ITEMS);
+        let done = got.is_ok();
+        let id = got.map(|snapshot| Some(snapshot.id)).unwrap_or_else(|error| {
+            assert_eq!(error.code, Code::Conflict, "a round before operation {at}: {error}");
+            None
+        });
+        play.check(id).unwrap_or_else(|error| panic!("a round before operation {at}: {error}"));
+        done
+    };
+    looks.iter().map(beside).collect()
+}
+
+#[test]
+fn what_is_held_outlives_a_whole_round() {
+    let play = play();
+    for by in [By::Pruner, By::Verb] {
+        assert_eq!(whole_rounds(&play, by), vec![true; ITEMS - 1], "every hold was kept");
+    }
+    assert!(whole_rounds(&play, By::PrunerThatIgnoresHolds).contains(&false));
+}
+
+/// Two whole rounds, before the looks for rounds after the second hold and after the next one that comes with other items; with `blind`, looks
+/// show nothing in between.
+fn two_rounds(play: &Play, blind: bool) -> Result<String> {
+    let (world, repo) = play.start(165);
+    let (pruner, wish) = (Pruner::new(&repo, 166), play.wish.clone());
+    // The hold that met the first round is put again, unless nobody looks.
+    let second = if blind { 3 } else { 4 };
+    let looks = Arc::new(Mutex::new(0));
+    let (counted, mut after_hold) = (looks.clone(), false);
+    world.link.watch(move |what, store| {
+        if after_hold && what.starts_with("list gc/") {
+            let mut looks = counted.lock().unwrap();
+            *looks += 1;
+            if *looks == 2 {
+                assert!(pruner.round(store, &wish));
+                store.lie(Lies { hidden: blind.then(|| "gc/".to_owned()), ..Lies::default() });
+            } else if *looks == second {
+                assert!(pruner.round(store, &Wish { orphans: true, ..Wish::default() }));
+                store.lie(Lies::default());
+            }
+        }
+        after_hold = what.starts_with("put snapshots/") && what.contains(".hold");
+    });
+    let got = ingest_long(&world, &repo, &play.content, ITEMS + 2);
+    assert!(*looks.lock().unwrap() >= second, "both rounds took place");
+    let id = got.as_ref().ok().map(|snapshot| snapshot.id.clone());
+    play.check(id).unwrap_or_else(|error| panic!("{error}"));
+    got.map(|snapshot| snapshot.id)
+}
+
+#[test]
+fn a_hold_is_renewed_under_the_newest_round() {
+    let play = play();
+    two_rounds(&play, false).unwrap();
+    // The planted fault: a backup that does not look for rounds after a hold goes on holding under a generation that counts no more.
+    assert_eq!(two_rounds(&play, true).unwrap_err().code, Code::Conflict);
+}
+
+fn keep(last: u32) -> PruneOptions {
+    let policy = Policy { keep_last: Some(last), ..Policy::default() };
+    PruneOptions { policy, max_unused: 0.0, ..PruneOptions::default() }
+}
+
+fn prune(world: &SimWorld, repo: &Arc<Repository>, options: PruneOptions) -> Result<PruneResult> {
+    let (w, r) = (world.clone(), repo.clone());
+    world.run(async move { prune::prune(&w, &r, options).await })
+}
+
+/// Three snapshots of content that changes much, and the first one's id and content.
+fn changing(seed: u64) -> (Fixture, String, Vec<u8>) {
+    let mut fixture = Shape::new(seed, Some((3, 1)), true).len(300_000).make();
+    let repo = fixture.open();
+    let other = Random::new(seed + 1).text(200_000);
+    let snapshot = ingest(&fixture.world, &repo, std::slice::from_ref(&other)).unwrap();
+    let (id, content) = fixture.acknowledged[0].clone();
+    fixture.acknowledged = vec![(snapshot.id, other)];
+    (fixture, id, content)
+}
+
+/// Restores the first snapshot while prunes of another process forget all but the last, just before these operations. Without `at`: nobody does.
+fn restore_beside(
+    seed: u64,
+    at: &[usize],
+    ordered: bool,
+    fault: Option<Fault>,
+) -> (Result<Vec<u8>>, Vec<u8>, Vec<String>) {
+    let (fixture, id, content) = changing(seed);
+    let reader = fixture.restarted(seed);
+    let repo = open(&reader, true).unwrap();
+    reader.link.arm(fault);
+    for (number, at) in at.iter().enumerate() {
+        reader.link.before(*at, move |store| {
+            let other = world(900 + number as u64, store);
+            let repo = open(&other, true).unwrap();
+            prune(&other, &repo, keep(1)).unwrap();
+        });
+    }
+    let from = fixture.store.trace().len();
+    let got = restore_long(&reader, &repo, &id, ordered);
+    let own = format!("{} ", reader.link.number());
+    let mut trace = fixture.store.trace().split_off(from);
+    if at.is_empty() {
+        trace.retain(|line| line.starts_with(&own));
+        assert!(!fixture.store.keys("snapshots/").iter().any(|key| key.contains(".hold")), "taken back");
+    }
+    fixture.assert_whole("after a restore beside prunes");
+    (got, content, trace)
+}
+
+#[test]
+fn a_restore_goes_on_when_its_snapshot_is_forgotten() {
+    for (seed, ordered) in [(171, true), (172, false)] {
+        let (got, content, operations) = restore_beside(seed, &[], ordered, None);
+        assert!(got.unwrap() == content);
+        let held = looks(&operations)[0];
+        assert!(held < operations.len() / 4, "{operations:?}");
+        for at in held + 1..operations.len() {
+            let (got, content, _) = restore_beside(seed, &[at], ordered, None);
+            assert!(got.unwrap_or_else(|e| panic!("seed {seed}, before operation {at}: {e}")) == content, "at {at}");
+        }
+        for at in 0..=held {
+            let (got, content, _) = restore_beside(seed, &[at], ordered, None);
+            match got {
+                Ok(bytes) => assert!(bytes == content, "seed {seed}, at {at}"),
+                Err(e) => assert!(matches!(e.code, Code::NotFound | Code::Conflict), "seed {seed}, at {at}: {e}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restore_renews_its_hold() {
+    let seed = 173;
+    let (_, _, operations) = restore_beside(seed, &[], true, None);
+    let held = looks(&operations)[0];
+    let mut renewed = 0;
+    for second in held + 14..operations.len() {
+        let (got, content, trace) = restore_beside(seed, &[held + 1, second], true, None);
+        assert!(got.unwrap_or_else(|e| panic!("prunes before {} and {second}: {e}", held + 1)) == content);
+        let holds = trace.iter().filter(|line| line.contains("put snapshots/") && line.contains(".hold")).count();
+        renewed += usize::from(holds > 1);
+    }
+    assert!(renewed > 5, "{renewed}");
+}
+
+#[test]
+fn a_restore_that_may_not_hold_says_that_its_snapshot_was_removed() {
+    let seed = 174;
+    let (_, _, operations) = restore_beside(seed, &[], true, None);
+    let hold = operations.iter().position(|line| line.contains(".hold")).unwrap();
+    let mut conflicts = 0;
+    for code in [Code::PermissionDenied, Code::Unsupported, Code::OutOfSpace] {
+        let fault = Fault::Fail { at: hold, when: When::Before, code };
+        let (got, content, _) = restore_beside(seed, &[], true, Some(fault));
+        assert!(got.unwrap() == content, "{code:?}");
+        for at in hold + 1..operations.len() - 2 {
+            let (got, content, trace) = restore_beside(seed, &[at], true, Some(fault));
+            match got {
+                Ok(bytes) => assert!(bytes == content),
+                Err(error) => {
+                    assert_eq!(error.code, Code::Conflict, "{code:?}, before operation {at}: {error}");
+                    conflicts += 1;
+                }
+            }
+            assert_eq!(trace.iter().filter(|line| line.contains("1 put snapshots/")).count(), 1, "it asks once");
+        }
+    }
+    // The planted fault of the tests above: without a hold many end so.
+    assert!(conflicts > 10, "{conflicts}");
+}
+
+#[test]
+fn a_hold_of_somebody_dead_ends_with_a_round() {
+    let play = play();
+    let mutations = {
+        let (world, repo) = play.start(175);
+        ingest_long(&world, &repo, &play.content, ITEMS).unwrap();
+        world.link.mutations()
+    };
+    let mut left = 0;
+    for at in 0..mutations {
+        let (world, repo) = play.start(175);
+        world.link.arm(Some(Fault::Crash { at, when: When::After }));
+        let got = ingest_long(&world, &repo, &play.content, ITEMS);
+        // The last mutation takes the hold back, and nobody minds.
+        assert_eq!(got.is_ok(), at + 1 == mutations, "the writer died at mutation {at}");
+        let holds = || play.fixture.store.keys("snapshots/").iter().filter(|key| key.contains(".hold")).count();
+        left += usize::from(holds() > 0);
+        for number in 0..3 {
+            play.fixture.store.leap(3 * 86_400_000);
+            let other = play.fixture.restarted(176 + number);
+            let repo = open(&other, true).unwrap();
+            prune(&other, &repo, keep(1_000)).unwrap();
+        }
+        assert_eq!(holds(), 0, "the writer died at mutation {at}");
+        play.check(None).unwrap_or_else(|error| panic!("the writer died at mutation {at}: {error}"));
+    }
+    assert!(left > 4, "{left}");
+}
+
+/// Verifies while a prune of another process runs just before an operation. `None`: there is no such operation.
+fn verify_beside(at: usize, level: Level, lies: &Lies) -> Option<Vec<String>> {
+    let (fixture, _, _) = changing(181);
+    let judge = fixture.restarted(182);
+    let repo = open(&judge, true).unwrap();
+    judge.link.arm(None);
+    let pruned = Arc::new(Mutex::new(false));
+    let (done, lies) = (pruned.clone(), lies.clone());
+    judge.link.before(at, move |store| {
+        let other = world(183, store);
+        let repo = open(&other, true).unwrap();
+        prune(&other, &repo, keep(1)).unwrap();
+        *done.lock().unwrap() = true;
+        store.lie(lies);
+    });
+    let found = verify(&judge, &repo, level);
+    assert_eq!(found.ok, found.errors.is_empty());
+    let all = found.errors.into_iter().map(|fault| fault.error).collect();
+    (*pruned.lock().unwrap()).then_some(all)
+}
+
+#[test]
+fn a_verify_beside_a_prune_calls_nothing_damaged_that_the_prune_removed() {
+    for level in [Level::Quick, Level::Standard, Level::Full] {
+        for at in 0.. {
+            let Some(found) = verify_beside(at, level, &Lies::default()) else {
+                assert!(at > 15, "{level:?}: {at} operations");
+                break;
+            };
+            assert_eq!(found, Vec::<String>::new(), "{level:?}, before operation {at}");
+        }
+    }
+    // The planted fault: one that does not see that rounds have moved.
+    let blind = Lies { hidden: Some("gc/".into()), ..Lies::default() };
+    let found =
+        (4..30).filter_map(|at| verify_beside(at, Level::Full, &blind)).filter(|found| !found.is_empty()).count();
+    assert!(found > 3, "{found}");
+}
+
+#[test]
+fn a_verify_beside_a_backup_calls_nothing_damaged_that_is_new() {
+    for at in 0.. {
+        let (fixture, _, _) = changing(191);
+        let judge = fixture.restarted(192);
+        let repo = open(&judge, true).unwrap();
+        judge.link.arm(None);
+        judge.link.before(at, move |store| {
+            let other = world(193, store);
+            let repo = open(&other, true).unwrap();
+            ingest(&other, &repo, &[Random::new(194).text(90_000)]).unwrap();
+        });
+        let found = verify(&judge, &repo, Level::Full);
+        assert!(found.ok, "before operation {at}: {:?}", found.errors);
+        if judge.link.operations() < at {
+            assert!(at > 15, "{at} operations");
+            break;
+        }
+    }
+}
+
+/// Verifies a repository with a damaged pack while so many rounds come, one whenever it has listed its idx.
+fn verify_overtaken(most: usize) -> Result<VerifyResult> {
+    let (fixture, _, _) = changing(184);
+    let judge = fixture.restarted(185);
+    let repo = open(&judge, true).unwrap();
+    let pack = fixture.store.keys("packs/data/").pop().unwrap();
+    fixture.store.damage(&pack, |bytes| {
+        bytes.truncate(bytes.len() - 1);
+        true
+    });
+    judge.link.arm(None);
+    let (pruner, mut rounds) = (Pruner::new(&repo, 186), 0);
+    judge.link.watch(move |what, store| {
+        if what.starts_with("list index/") && rounds < most {
+            assert!(pruner.round(store, &Wish::default()));
+            rounds += 1;
+        }
+    });
+    try_verify(&judge, &repo, Level::Full)
+}
+
+#[test]
+fn a_verify_that_rounds_overtake_again_and_again_says_so_instead_of_guessing() {
+    for most in [0, 1, 3] {
+        let found = verify_overtaken(most).unwrap();
+        assert_eq!(found.errors.len(), 1, "{most} rounds: {:?}", found.errors);
+        assert!(!found.ok && found.packs_checked > 5, "{most} rounds: {found:?}");
+    }
+    let error = verify_overtaken(1_000).unwrap_err();
+    assert_eq!(error.code, Code::Conflict, "{error}");
+}
