@@ -45,23 +45,22 @@ pub async fn restore<W: World, K: Sink<W>>(
     let roots = parts.iter().map(|part| part.root).collect();
     let current = Arc::new(Current::read(world, repo, &snapshot.id, roots, options.hold_interval_ms).await?);
     world.call().set_phase("restoring");
-    let done = give(world, repo, &sink, &options, &current, &parts, (from, to)).await;
+    let lister = Lister { current: &current, parts: &parts, next: 0, walk: None, from, to };
+    let done = give(world, repo, &sink, options.ordered, lister).await;
     current.release().await;
     done
 }
 
-/// Gives the bytes `from` to `to` of all parts.
+/// Gives what the lister lists.
 async fn give<W: World, K: Sink<W>>(
     world: &W,
     repo: &Arc<Repository>,
     sink: &Arc<K>,
-    options: &RestoreOptions,
-    current: &Arc<Current<W>>,
-    parts: &[Part],
-    (from, to): (u64, u64),
+    ordered: bool,
+    mut lister: Lister<'_, W>,
 ) -> Result<Restored> {
+    let (current, bytes) = (lister.current, lister.to - lister.from);
     let healed = Arc::new(AtomicU64::new(0));
-    let mut lister = Lister { current, parts, next: 0, walk: None, from, to };
     loop {
         let leaves = lister.segment().await?;
         if leaves.is_empty() {
@@ -69,13 +68,13 @@ async fn give<W: World, K: Sink<W>>(
         }
         let budget = (world.memory() as u64 / 8 * 7).max(1);
         let index = current.index();
-        let plan = Arc::new(Plan::new(&index, &leaves, options.ordered, budget));
+        let plan = Arc::new(Plan::new(&index, &leaves, ordered, budget));
         let segment = Arc::new(Segment {
             world: world.clone(),
             repo: repo.clone(),
             current: current.clone(),
             index,
-            sequence: options.ordered.then(Sequence::default),
+            sequence: ordered.then(Sequence::default),
             plan,
             next: Mutex::new(0),
             sink: sink.clone(),
@@ -83,7 +82,7 @@ async fn give<W: World, K: Sink<W>>(
         });
         segment.run().await?;
     }
-    Ok(Restored { bytes: to - from, healed: healed.load(Ordering::Relaxed) })
+    Ok(Restored { bytes, healed: healed.load(Ordering::Relaxed) })
 }
 
 /// One item: root, size, and where its bytes start in what is restored.
@@ -120,7 +119,7 @@ fn span(parts: &[Part], options: &RestoreOptions) -> Result<(u64, u64)> {
 
 /// Gives the chunks of a range, across items.
 struct Lister<'a, W: World> {
-    current: &'a Current<W>,
+    current: &'a Arc<Current<W>>,
     parts: &'a [Part],
     next: usize,
     walk: Option<(u64, Walk<'a, W>)>,
