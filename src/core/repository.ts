@@ -117,7 +117,8 @@ export class OpenRepository implements AsyncDisposable {
    * Stores one stream as a snapshot. Resolves only when the snapshot is durable and no concurrent prune can have removed what it
    * needs. If the source fails, nothing becomes visible: UNAVAILABLE with the source's error as cause. Once the call has begun, it
    * destroys a stream that it doesn't read to the end; a FileHandle is read from its position and stays open. Two ingests of a
-   * repository run at once within the default memory limit; more wait, with their sources untouched.
+   * repository run at once within the default memory limit; more wait, with their sources untouched. One that takes longer than five
+   * minutes holds what it relies on, so that it goes on beside prunes; CONFLICT if it stood still for so long that one removed that.
    */
   async ingest(source: ByteSource, options: IngestOptions = {}): Promise<Snapshot> {
     const { items = [{ name: 'data', type: 'stream' }] } = options;
@@ -150,7 +151,8 @@ export class OpenRepository implements AsyncDisposable {
   /**
    * Only verified bytes come out: the item's, or without `item` all items' one after the other. Damage is healed from parity where it
    * can be, else the stream is destroyed with CORRUPT. NOT_FOUND and INVALID_ARGUMENT reject at once. It begins with the first read;
-   * from then on the stream holds memory until it ends or is destroyed, and a fifth one may wait for that.
+   * from then on the stream holds memory until it ends or is destroyed, and a fifth one may wait for that. A prune that forgets the
+   * snapshot meanwhile does no harm where the store lets this client put a hold; elsewhere the stream ends with CONFLICT.
    */
   async restore(snapshotId: string, options: RestoreOptions = {}): Promise<Readable> {
     const wanted = restoreRequest(snapshotId, options, true);
@@ -217,7 +219,8 @@ export class OpenRepository implements AsyncDisposable {
 
   /**
    * Checks what is stored and changes nothing. A store that does not answer is an error, never a fault. `quick` takes small objects
-   * that the store lists from the cache, if there is one; the other levels read what the store has.
+   * that the store lists from the cache, if there is one; the other levels read what the store has. What prunes beside it remove is no
+   * fault; CONFLICT if they come again and again.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     const request = {

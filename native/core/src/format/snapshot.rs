@@ -114,16 +114,16 @@ pub fn check_labels<'a>(
     Ok(())
 }
 
-/// What a running backup relies on.
+/// What a running backup relies on, or what a restore reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// 1.
     pub version: u32,
-    /// Id of the snapshot to come.
+    /// 32 hex, as in its name.
     pub id: String,
-    /// List chunks so far, hex.
+    /// List chunks whose content is needed, hex.
     pub roots: Vec<String>,
-    /// Older packs, hex.
+    /// Packs, hex.
     pub packs: Vec<String>,
 }
 
