@@ -152,6 +152,7 @@ async fn round<W: World>(
     }
     // Who writes may rely on more than it holds yet; what a restore reads does not change.
     if !survey.held_packs().is_empty() {
+        world.call().set_phase("waiting until backups have seen the round");
         world.sleep(options.hold_interval_ms).await;
     }
     let condemned = Condemned::of(&condemn, orphans(&plan, &stored))?;
