@@ -23,7 +23,7 @@ pub async fn redo<W: World>(
     written: &mut Written,
     generation: u64,
 ) -> Result<u64> {
-    let rounds = rounds::read(world, &repo.ring).await?;
+    let rounds = repo.rounds(world).await?;
     rounds.certain()?;
     let r = rounds.r;
     let condemned = rounds::condemned_between(world, &repo.ring, generation + 1, r).await?;
