@@ -227,7 +227,7 @@ export class OpenRepository implements AsyncDisposable {
 
   /**
    * Checks what is stored and changes nothing. A store that does not answer is an error, never a fault. `quick` takes small objects
-   * that the store lists from the cache, if there is one; the other levels read what the store has.
+   * that the store lists, and lists of chunks, from the cache, if there is one; the other levels read what the store has.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     const request = {
