@@ -120,8 +120,17 @@ test('every promised member is there at run time, and no others', () => {
     'LocalBackend',
     'PackvaultError',
     'Repository',
+    'alreadyExists',
+    'checkDelete',
+    'checkKey',
+    'checkListing',
+    'checkPut',
+    'checkRange',
+    'notFound',
     'openUrl',
     'probeStore',
+    'rangeInvalid',
+    'resolveRange',
   ]);
   expect(packvault.ContainerArchive).toBe(packvault.Repository);
 });
