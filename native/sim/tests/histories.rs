@@ -13,7 +13,7 @@ const REGRESSIONS: [u64; 10] = [392, 403, 736, 824, 909, 983, 1343, 1389, 1404, 
 fn nothing_acknowledged_is_lost_whatever_happens() {
     let total = run_all(0..SEEDS).unwrap_or_else(|violation| panic!("{violation}"));
     assert!(
-        total.acknowledged > 10_000 && total.removed > 1_000 && total.rounds > 5_000 && total.failed > 5_000,
+        total.acknowledged > 9_000 && total.removed > 1_000 && total.rounds > 5_000 && total.failed > 5_000,
         "dull: {total:?}"
     );
     assert!(total.restored > 1_000 && total.verified > 500, "dull: {total:?}");
