@@ -4,6 +4,7 @@ import { RetryBackend } from './backends/decorators/retry.ts';
 import { openUrl, schemeOf } from './backends/open-url.ts';
 import { CacheBackend, type OpenStore } from './cache/backend.ts';
 import { CACHE_BYTES, defaultCacheFolder } from './cache/folder.ts';
+import { RoundPin } from './cache/rounds.ts';
 import { FolderStore, MemoryStore } from './cache/store.ts';
 import type { StorageBackend } from './core/backend.ts';
 import type { Bridge } from './core/bridge.ts';
@@ -22,8 +23,18 @@ async function connect(where: string | StorageBackend, options: OpenOptions): Pr
   const retries: Connection['retries'] = { listener: undefined };
   const direct = new RetryBackend(store, { onRetry: (event) => retries.listener?.(event) });
   // The disk is as near as a cache of it would be; a folder that was asked for is used all the same.
-  const backend = isPath && options.cache === undefined ? direct : new CacheBackend(direct, opener(options.cache));
-  return { backend, direct, retries, local: isPath || scheme === 'sftp', owned: typeof where === 'string' };
+  const cache = isPath && options.cache === undefined ? undefined : new CacheBackend(direct, opener(options.cache));
+  const { location } = store;
+  const accept = options.acceptRollback === true;
+  return {
+    backend: cache ?? direct,
+    keeping: cache?.keeping() ?? direct,
+    direct,
+    retries,
+    seen: (repository, epoch) => new RoundPin(opener(options.cache)(repository), { location, epoch }, accept),
+    local: isPath || scheme === 'sftp',
+    owned: typeof where === 'string',
+  };
 }
 
 /** Where objects of a repository are kept: a folder, by default the platform's, or memory. */

@@ -2,6 +2,19 @@
 export { LocalBackend, type LocalBackendOptions } from './backends/local/index.ts';
 export { openUrl } from './backends/open-url.ts';
 export { probeStore, Repository, Repository as ContainerArchive } from './connect.ts';
+export {
+  alreadyExists,
+  type CheckedRange,
+  checkDelete,
+  checkKey,
+  checkListing,
+  checkPut,
+  checkRange,
+  MAX_KEY_BYTES,
+  notFound,
+  rangeInvalid,
+  resolveRange,
+} from './core/backend.ts';
 export type {
   BackendCallOptions,
   BackendCapabilities,

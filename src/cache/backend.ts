@@ -16,6 +16,11 @@ import type { CacheStore } from './store.ts';
 const CACHEABLE = /^(?:index\/.+\.idx|snapshots\/.+\.[ab]|gc\/.+\.[ab]|keys\/.+\.[ab])$/;
 /** The folders of these. */
 const FOLDERS: ReadonlySet<string> = new Set(['index/', 'snapshots/', 'gc/', 'keys/']);
+/**
+ * Records of rounds are numbered: in a store that was put back, or is not what it was, a name that is known may hold something else.
+ * What a listing tells of size and time shows that.
+ */
+const RECORD = /^gc\//;
 const CONFIG = 'config.json';
 const CONFIG_COPY = 'config.copy.json';
 
@@ -40,7 +45,8 @@ export type OpenStore = (repository: string) => CacheStore;
  * A store with a cache before it. It learns the repository's id from config.json, which is always read from the store, and keeps the
  * objects of each id apart. The copy of config is taken as seen while config.json is what it was when both were the same.
  * Presence is never cached: what a listing shows comes from the store, and what it doesn't show is dropped here, so deletion,
- * visibility, losses and removed keys are seen at once. Bodies are safe to keep because names are never reused (docs/format.md §2); every one is checked
+ * visibility, losses and removed keys are seen at once. Bodies are safe to keep because names are never reused (docs/format.md §2), those of
+ * rounds excepted, which are kept by size and time as well; every one is checked
  * against its hash when it is read, and the engine authenticates it again.
  *
  * ROLLED_BACK if the store says that a repository which this client knows as encrypted is not, or the other way round.
@@ -52,6 +58,8 @@ export class CacheBackend implements StorageBackend {
   #pin: Pin | undefined;
   #id: string | undefined;
   #config: Uint8Array | undefined;
+  /** Under which names records of rounds are kept: those of the last listings. */
+  readonly #records = new Map<string, string>();
 
   constructor(inner: StorageBackend, open: OpenStore) {
     this.#inner = inner;
@@ -69,7 +77,7 @@ export class CacheBackend implements StorageBackend {
   async put(key: string, body: Uint8Array, options: PutOptions): Promise<void> {
     await this.#inner.put(key, body, options);
     if (key === CONFIG) await this.#meet(body);
-    else if (CACHEABLE.test(key)) await this.#store?.put(key, body);
+    else if (CACHEABLE.test(key) && !RECORD.test(key)) await this.#store?.put(key, body);
   }
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
@@ -82,11 +90,43 @@ export class CacheBackend implements StorageBackend {
     return body;
   }
 
+  /**
+   * The same store, for calls that read the same few parts of packs each time, such as lists of chunks: these parts are kept, too.
+   * A pack's name is the hash of its bytes, and whoever reads a part checks it.
+   */
+  keeping(): StorageBackend {
+    return {
+      location: this.location,
+      capabilities: this.capabilities,
+      put: (key, body, options) => this.put(key, body, options),
+      get: (key, options) => this.#part(key, options),
+      stat: (key, options) => this.stat(key, options),
+      list: (prefix, options) => this.list(prefix, options),
+      delete: (keys, options) => this.delete(keys, options),
+      [Symbol.asyncDispose]: () => this[Symbol.asyncDispose](),
+    };
+  }
+
+  async #part(key: string, options: GetOptions = {}): Promise<Uint8Array> {
+    const { offset, length } = options;
+    const [name] = /[0-9a-f]{64}(?=\.pack$)/.exec(key) ?? [];
+    if (name === undefined || offset === undefined || length === undefined) return this.get(key, options);
+    options.signal?.throwIfAborted();
+    const part = `parts/${name}-${offset}-${length}`;
+    const cached = await this.#store?.get(part);
+    if (cached?.byteLength === length) return cached;
+    const body = await this.#inner.get(key, options);
+    await this.#store?.put(part, body);
+    return body;
+  }
+
   async #immutable(key: string, options: GetOptions): Promise<Uint8Array> {
-    const cached = await this.#store?.get(key);
+    const name = RECORD.test(key) ? this.#records.get(key) : key;
+    if (name === undefined) return this.#inner.get(key, options);
+    const cached = await this.#store?.get(name);
     if (cached !== undefined && cached.byteLength <= (options.maxBytes ?? Infinity)) return cached;
     const body = await this.#inner.get(key, options);
-    await this.#store?.put(key, body);
+    await this.#store?.put(name, body);
     return body;
   }
 
@@ -114,14 +154,20 @@ export class CacheBackend implements StorageBackend {
     let to = from;
     try {
       for await (const info of this.#inner.list(prefix, options)) {
-        listed.add(info.key);
+        const name = nameOf(info);
+        listed.add(name);
+        if (name !== info.key) this.#records.set(info.key, name);
         to = info.key;
         yield info;
       }
       to = END;
     } finally {
       const kept = (await this.#store?.keys(prefix)) ?? [];
-      await this.#store?.delete(kept.filter((key) => key > from && key <= to && !listed.has(key)));
+      const within = (name: string): boolean => {
+        const [key = ''] = name.split('@');
+        return key > from && key <= to;
+      };
+      await this.#store?.delete(kept.filter((name) => within(name) && !listed.has(name)));
     }
   }
 
@@ -168,6 +214,11 @@ export class CacheBackend implements StorageBackend {
     else if (this.#pin.encryption !== encryption) throw changedMode(this.location, this.#pin.encryption, encryption);
     return true;
   }
+}
+
+/** Under which name an object is kept that a listing shows. */
+function nameOf({ key, size, modifiedAt }: ObjectInfo): string {
+  return RECORD.test(key) ? `${key}@${size}-${modifiedAt.getTime()}` : key;
 }
 
 async function readPin(store: CacheStore): Promise<Pin | undefined> {

@@ -1,7 +1,7 @@
 /** Where cached objects are kept: a folder that several processes share, or memory. */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { LRUCache } from 'lru-cache';
 
 /** Keeps bodies by key. Nothing here ever throws: a cache that fails is a cache that is empty. */
@@ -15,6 +15,8 @@ export interface CacheStore {
 }
 
 const HASH_BYTES = 32;
+/** What was seen takes no room and is not trimmed. */
+const SEEN = 'seen';
 /** Of an object that is being written; no key ends so. */
 const PART = '.~part';
 
@@ -99,8 +101,8 @@ export class FolderStore implements CacheStore {
     const found = await readdir(this.#folder, { recursive: true, withFileTypes: true }).catch(() => []);
     const files: { path: string; size: number; usedMs: number }[] = [];
     for (const entry of found) {
-      if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);
+      if (!entry.isFile() || relative(this.#folder, path).split(sep)[0] === SEEN) continue;
       const info = await stat(path).catch(() => undefined);
       if (info !== undefined) files.push({ path, size: info.size, usedMs: info.mtimeMs });
     }

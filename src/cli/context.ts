@@ -5,6 +5,9 @@ import type { Values } from './options.ts';
 import type { Output } from './output.ts';
 import { fromEnvironment, passphrase } from './passphrase.ts';
 
+/** From this attempt on a request that is repeated is worth a line: some seconds have passed. */
+const LONG = 4;
+
 export class Context {
   readonly #values: Values;
   readonly positionals: readonly string[];
@@ -60,7 +63,15 @@ export class Context {
   }
 
   /** Options of the engine that every command takes. */
-  engine(): { memoryLimit?: number; threads?: number; concurrency?: number } {
+  engine(): {
+    memoryLimit?: number;
+    threads?: number;
+    concurrency?: number;
+    cache?: string | false;
+    acceptRollback?: boolean;
+  } {
+    const cache = this.text('cache');
+    if (cache === '') throw new UsageError('--cache takes a folder, or none.');
     const memory = this.number('memory-limit');
     const threads = this.number('threads');
     const concurrency = this.number('concurrency');
@@ -68,6 +79,8 @@ export class Context {
       ...(memory !== undefined && { memoryLimit: memory * 2 ** 20 }),
       ...(threads !== undefined && { threads }),
       ...(concurrency !== undefined && { concurrency }),
+      ...(cache !== undefined && { cache: cache === 'none' ? false : cache }),
+      ...(this.flag('accept-rollback') && { acceptRollback: true }),
     };
   }
 
@@ -77,6 +90,9 @@ export class Context {
   async withRepository<T>(work: (repository: Repository) => Promise<T>): Promise<T> {
     const location = this.location();
     const repository = await naming(location, () => this.#open(location));
+    repository.on('backend:retry', ({ key, attempt, error }) => {
+      if (attempt >= LONG) this.output.waiting(`${key}: attempt ${attempt} failed, trying again: ${error.message}`);
+    });
     try {
       return await work(repository);
     } finally {
@@ -86,7 +102,10 @@ export class Context {
 
   async #open(location: string): Promise<Repository> {
     const { signal } = this;
-    const options = { signal, ...this.engine() };
+    const onProgress = ({ phase, message }: Progress): void => {
+      if (phase === 'waiting for the store') this.output.waiting(message);
+    };
+    const options = { signal, onProgress, ...this.engine() };
     const given = await fromEnvironment('PACKVAULT_PASSWORD', signal);
     if (given !== undefined) return Repository.open(location, { ...options, passphrase: given });
     try {

@@ -37,6 +37,15 @@ const REPOSITORY: Options = {
     value: 'LOCATION',
     about: 'the repository: a folder, s3:, azure:, gs: or sftp:; default PACKVAULT_REPOSITORY',
   },
+  cache: {
+    type: 'string',
+    value: 'DIR',
+    about: "folder of caches, or none: memory only; default: the platform's",
+  },
+  'accept-rollback': {
+    type: 'boolean',
+    about: 'take what is there for the newest state, after the store was put back',
+  },
 };
 
 const EVERYWHERE: Options = {

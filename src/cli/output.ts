@@ -4,6 +4,7 @@ import { exitCode, ReaderGone } from './exit-codes.ts';
 import { printable, ProgressLine } from './render.ts';
 
 const STATUS_MS = 1_000;
+const WAITING_MS = 5_000;
 
 export class Output {
   /** Records instead of text. */
@@ -12,6 +13,7 @@ export class Output {
   readonly #line: ProgressLine;
   #results: NodeJS.WriteStream = process.stdout;
   #lastStatus = 0;
+  #lastWaiting = -Infinity;
 
   constructor(json: boolean, quiet: boolean) {
     this.json = json;
@@ -40,6 +42,14 @@ export class Output {
   warn(record: object, text: string): void {
     this.clear();
     this.record('warning', { ...record, message: text });
+    this.#tell(`packvault: ${printable(text)}`);
+  }
+
+  /** A store that does not answer, for people who wait; one line in a while, however many requests wait. */
+  waiting(text: string): void {
+    if (this.json || this.#quiet || Date.now() - this.#lastWaiting < WAITING_MS) return;
+    this.#lastWaiting = Date.now();
+    this.clear();
     this.#tell(`packvault: ${printable(text)}`);
   }
 

@@ -6,6 +6,7 @@ import { PackvaultError } from './errors.ts';
 import { BlockPool, Budget, type Needs, type Purpose } from './memory.ts';
 import { decodeError, type Engine, loadAddon, type Operation } from './native.ts';
 import { perform } from './operations.ts';
+import { Memory, type SeenRounds } from './seen.ts';
 import { onAbort } from './signals.ts';
 import { Slots } from './slots.ts';
 import type { ItemReader } from './streams.ts';
@@ -40,6 +41,8 @@ export interface CallRequest {
   readonly purpose: Purpose;
   /** Reads what the store has now, past any cache. */
   readonly direct?: boolean | undefined;
+  /** Keeps what it reads of packs near: for calls that read the same few parts each time. */
+  readonly keeps?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Items to read. They are released when the call ends, however it ends. */
   readonly readers?: readonly ItemReader[] | undefined;
@@ -64,9 +67,10 @@ interface Call {
 const SAMPLE_MS = 100;
 const ERRORS_KEPT = 256;
 
-/** One store: by way of its cache, if it has one, and directly. */
+/** One store: by way of its cache, if it has one; by way of one that keeps parts of packs, too; and directly. */
 export interface Stores {
   readonly backend: StorageBackend;
+  readonly keeping: StorageBackend;
   readonly direct: StorageBackend;
 }
 
@@ -80,6 +84,7 @@ export class Bridge {
   readonly #calls = new Map<number, Call>();
   readonly #running = new Map<number, { readonly abort: AbortController; readonly done: Promise<unknown> }>();
   #engine: Engine | undefined;
+  #memory: Memory | undefined;
   #next = 1;
   #closed = false;
 
@@ -94,6 +99,11 @@ export class Bridge {
   async start(): Promise<void> {
     const { Engine } = await loadAddon();
     this.#engine = new Engine(this.#threads, (operation) => this.#perform(operation));
+  }
+
+  /** Says where it is kept what this client has seen of the repository that is open. */
+  remember(rounds: SeenRounds): void {
+    this.#memory = new Memory(rounds);
   }
 
   /** Says how much memory the repository's shape asks for. */
@@ -159,6 +169,8 @@ export class Bridge {
     try {
       signal.throwIfAborted();
       const options = JSON.stringify(request.options);
+      await this.#memory?.before(engine);
+      signal.throwIfAborted();
       const text = await engine.call({ call: id, verb: request.verb, options, memory }, request.secret);
       whole = true;
       return JSON.parse(text) as T;
@@ -171,6 +183,7 @@ export class Bridge {
       // What an ended call still has under way is of no use to anybody. The answers are waited for.
       for (const controller of call.operations.values()) controller.abort(ended());
       await Promise.allSettled(call.pending);
+      await this.#memory?.after(engine);
       sample(request, engine.finish(id));
       this.#calls.delete(id);
       // Only now is nobody left who writes to them; and after a failure, workers may be.
@@ -246,12 +259,16 @@ export class Bridge {
     return block;
   }
 
+  #storeOf({ direct, keeps }: CallRequest): StorageBackend {
+    if (direct === true) return this.#stores.direct;
+    return keeps === true ? this.#stores.keeping : this.#stores.backend;
+  }
+
   async #store(engine: Engine, call: Call, operation: Operation, signal: AbortSignal): Promise<void> {
     await this.#slots.enter(signal);
     try {
       const body = operation.verb === 'put' ? blockOf(call, operation).subarray(0, operation.length) : undefined;
-      const store = call.request.direct === true ? this.#stores.direct : this.#stores.backend;
-      const answer = await perform(store, operation, body, signal);
+      const answer = await perform(this.#storeOf(call.request), operation, body, signal);
       if (answer === undefined) engine.done(operation.id);
       else if (typeof answer === 'string') engine.text(operation.id, answer);
       else engine.bytes(operation.id, answer);

@@ -30,6 +30,10 @@ interface EngineRequest {
 /** The addon's class (native/node/src/engine.rs). */
 export interface Engine {
   call(request: EngineRequest, secret: Uint8Array | undefined): Promise<string>;
+  /** The newest checkpoint that the repository has shown, as JSON. */
+  seen(): string;
+  /** What this client has seen of it, as `seen` gives it. */
+  expect(seen: string): void;
   abort(id: number): void;
   finish(id: number): string;
   progress(id: number): string;

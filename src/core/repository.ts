@@ -1,7 +1,7 @@
 /** The public API of one repository: checks options, delegates to the engine, turns answers into records. */
 import type { Readable } from 'node:stream';
 import type { StorageBackend } from './backend.ts';
-import { Bridge, type CallRequest, closed, type EngineProgress, type Stores } from './bridge.ts';
+import { Bridge, type CallRequest, closed, type Stores } from './bridge.ts';
 import { PackvaultError } from './errors.ts';
 import { Emitter, type RepositoryEvents, type Subscription } from './events.ts';
 import { Keys } from './keys.ts';
@@ -18,8 +18,10 @@ import {
 } from './options.ts';
 import { Presence } from './presence.ts';
 import { probe, refuseUnusable } from './probe.ts';
+import { sampler, sampling, waiting } from './progress.ts';
 import { pruneRequest } from './retention.ts';
 import { FileTarget } from './sources/target.ts';
+import type { SeenRounds } from './seen.ts';
 import { type Accept, openSource, RestoreStream } from './streams.ts';
 import type {
   ByteSource,
@@ -50,11 +52,15 @@ export interface Connection extends Stores {
   readonly retries: { listener: ((event: RepositoryEvents['backend:retry']) => void) | undefined };
   /** The defaults of local disk apply. */
   readonly local: boolean;
+  /** Where it is kept what this client has seen of a repository there. */
+  readonly seen?: ((repository: string, epoch: number) => SeenRounds) | undefined;
   /** Whether the repository disposes of the backend when it is closed. */
   readonly owned: boolean;
 }
 
 interface Config {
+  readonly id: string;
+  readonly epoch: number;
   readonly packSize: number;
   readonly chunking: { readonly max: number };
   readonly parity: { readonly parity: number } | null;
@@ -96,6 +102,7 @@ export class OpenRepository implements AsyncDisposable {
       bridge.expect(needs(chosen as unknown as Config));
       bridge.checkMemory('write');
     }
+    connection.retries.listener = (event) => waiting(verb, event, options.onProgress);
     const secret = passphraseBytes(options.passphrase);
     try {
       const create = chosen && { ...chosen, exclusiveCreate: await canArbitrate(connection, options.signal) };
@@ -103,7 +110,10 @@ export class OpenRepository implements AsyncDisposable {
       const body = create === undefined ? {} : { options: create, label: 'first' };
       const sample = sampler(new Emitter(), verb, options.onProgress);
       const call = { verb, options: body, secret, purpose: 'small', signal: options.signal, sample } as const;
-      bridge.expect(needs(await bridge.call<Config>(call)));
+      const config = await bridge.call<Config>(call);
+      bridge.expect(needs(config));
+      const seen = connection.seen?.(config.id, config.epoch);
+      if (seen !== undefined) bridge.remember(seen);
     } catch (error) {
       await bridge.close();
       throw error;
@@ -226,6 +236,7 @@ export class OpenRepository implements AsyncDisposable {
     const request = {
       verb: 'verify',
       direct: options.level !== 'quick',
+      keeps: true,
       options: verifyOptions(options),
       purpose: 'verify',
       ...sampling(options),
@@ -350,38 +361,6 @@ async function exists(store: StorageBackend, key: string, signal: AbortSignal | 
     if (PackvaultError.is(error) && error.code === 'NOT_FOUND') return false;
     throw error;
   }
-}
-
-/** Turns what the engine tells into events and progress. */
-function sampler(
-  emitter: Emitter,
-  operation: string,
-  onProgress: CallOptions['onProgress'],
-): (progress: EngineProgress) => void {
-  return (progress) => {
-    const { phase, bytesDone, objectsDone } = progress;
-    const message = `${phase}: ${bytesDone} bytes`;
-    for (const event of progress.events) {
-      if (event.type === 'healed') emitter.emit('restore:healed', { pack: event.pack, bytes: event.bytes });
-      else emitter.emit('verify:error', event.fault as VerifyError);
-    }
-    if (operation === 'ingest') {
-      emitter.emit('ingest:progress', { operation, percentage: 0, message, bytesRead: bytesDone });
-    }
-    onProgress?.({
-      operation,
-      phase,
-      bytesDone,
-      objectsDone,
-      message,
-      ...(progress.bytesTotal > 0 && { bytesTotal: progress.bytesTotal }),
-      ...(progress.objectsTotal > 0 && { objectsTotal: progress.objectsTotal }),
-    });
-  };
-}
-
-function sampling(options: CallOptions): Pick<CallOptions, 'signal' | 'onProgress'> {
-  return { signal: options.signal, onProgress: options.onProgress };
 }
 
 function restoreRequest(snapshot: string, options: RestoreOptions, ordered: boolean): Record<string, unknown> {

@@ -187,8 +187,9 @@ export interface OpenOptions extends CallOptions {
   /** Text is taken as UTF-8 in normalization form C. The bytes are copied. */
   readonly passphrase?: string | Uint8Array | undefined;
   /**
-   * Folder of the local cache, always safe to delete; `false`: memory only. Default: the platform's cache folder; none for a
-   * repository on local disk.
+   * Folder of the local cache, always safe to delete; `false`: memory only. Default: the platform's cache folder, where of a repository
+   * on local disk only what was seen is kept. With `false`, an older state of the store is noticed by the repository object
+   * that has seen a newer one, and by no later one.
    */
   readonly cache?: string | false | undefined;
   /**
@@ -197,7 +198,10 @@ export interface OpenOptions extends CallOptions {
    * low, because of the repository's packs and parity, is INVALID_ARGUMENT and says how much it needs.
    */
   readonly memoryLimit?: number | undefined;
-  /** Has no effect yet: what a client has seen is not kept from one opening to the next, so that no store is refused for an older state. */
+  /**
+   * Take what the store shows for the newest state, though this client has seen a newer one (ROLLED_BACK): after the store itself was
+   * put back from a copy. What is there then counts. A config that says of an encrypted repository that it is not stays refused.
+   */
   readonly acceptRollback?: boolean | undefined;
   /** Requests in flight to the store. Default 16. */
   readonly concurrency?: number | undefined;

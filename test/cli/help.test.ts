@@ -17,7 +17,17 @@ const VERBS = [
   'unlock',
   'try',
 ];
-const COMMON = ['-r, --repo', '--json', '-q, --quiet', '--memory-limit', '--threads', '--concurrency', '-h, --help'];
+const COMMON = [
+  '-r, --repo',
+  '--cache',
+  '--accept-rollback',
+  '--json',
+  '-q, --quiet',
+  '--memory-limit',
+  '--threads',
+  '--concurrency',
+  '-h, --help',
+];
 const PASSPHRASE = ['PACKVAULT_PASSWORD', 'PACKVAULT_PASSWORD_FILE', 'PACKVAULT_PASSWORD_COMMAND'];
 const CODES = ['0', '1', '2', '3', '4', '5', '10', '11', '12', '130'];
 
@@ -47,7 +57,7 @@ describe.each(VERBS)('packvault %s --help', (verb) => {
     const { command } = (await import(`../../src/cli/commands/${verb}.ts`)) as { command: Command };
     expect(all[0]).toBe(`Usage: packvault ${command.synopsis[0]}`);
     const own = Object.keys(command.options ?? {}).map((name) => `--${name}`);
-    const ofRepository = new Set(['-r, --repo', ...PASSPHRASE]);
+    const ofRepository = new Set(['-r, --repo', '--cache', '--accept-rollback', ...PASSPHRASE]);
     const common = [...COMMON, ...PASSPHRASE].filter((word) => verb !== 'try' || !ofRepository.has(word));
     for (const word of [...own, ...common, ...CODES.map((code) => `${code} `)]) {
       const found = all.filter((line) => line.startsWith(`${word} `) || line.includes(`, ${word} `));

@@ -118,10 +118,20 @@ test('every promised member is there at run time, and no others', () => {
   expect(Object.keys(packvault).toSorted()).toEqual([
     'ContainerArchive',
     'LocalBackend',
+    'MAX_KEY_BYTES',
     'PackvaultError',
     'Repository',
+    'alreadyExists',
+    'checkDelete',
+    'checkKey',
+    'checkListing',
+    'checkPut',
+    'checkRange',
+    'notFound',
     'openUrl',
     'probeStore',
+    'rangeInvalid',
+    'resolveRange',
   ]);
   expect(packvault.ContainerArchive).toBe(packvault.Repository);
 });

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::block::Pool;
 use crate::operations::{Answer, Operation, Operations};
 use crate::pending::{Failure, Pending, quiet_thread};
-use crate::verbs::{Opened, run};
+use crate::verbs::{Opened, expected, run, seen};
 use crate::world::{NodeWorld, panicked};
 
 /// The Rust side of one repository. All verbs are asynchronous; the store is JavaScript's.
@@ -140,6 +140,22 @@ impl Engine {
         };
         self.executor.spawn(guarded).detach();
         Ok(promise)
+    }
+
+    /// The newest checkpoint that the repository has shown, as JSON; `null` before rounds were read.
+    #[napi(catch_unwind)]
+    pub fn seen(&self) -> String {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        seen(opened.as_ref().and_then(|repo| repo.seen()))
+    }
+
+    /// Says what this client has seen of the repository that is open, as `seen` gives it.
+    #[napi(catch_unwind)]
+    pub fn expect(&self, text: String) {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(repo), Some(seen)) = (opened.as_ref(), expected(&text)) {
+            repo.expect(seen);
+        }
     }
 
     /// Aborts a call: its promise rejects with ABORTED unless it is settled already.

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use packvault_core::error::{Code, Error, Result};
 use packvault_core::format::names;
 use packvault_core::verbs::{
-    IngestOptions, InitOptions, KdfCost, LockInfo, PruneOptions, Repository, RestoreOptions, Secret, SnapshotFilter,
-    VerifyOptions, ingest, init, keys, locks, open, prune, reindex, repair, restore, snapshots, stats, verify,
+    IngestOptions, InitOptions, KdfCost, LockInfo, PruneOptions, Repository, RestoreOptions, Secret, Seen,
+    SnapshotFilter, VerifyOptions, ingest, init, keys, locks, open, prune, reindex, repair, restore, snapshots, stats,
+    verify,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::world::{NodeSink, NodeSource, NodeWorld};
@@ -133,6 +134,24 @@ async fn on_people(world: &NodeWorld, repo: &Arc<Repository>, verb: &str, o: &st
         "retract" => json(&locks::retract(world, &names::id16(&parse::<One>(o)?.id)?).await?),
         _ => Err(unknown(verb)),
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SeenRound {
+    round: u64,
+    hash: String,
+}
+
+/// What was seen, as JSON.
+pub fn seen(seen: Option<Seen>) -> String {
+    let crossing = seen.map(|seen| SeenRound { round: seen.round, hash: hex::encode(seen.hash) });
+    serde_json::to_string(&crossing).unwrap_or_default()
+}
+
+/// What was seen, from JSON.
+pub fn expected(text: &str) -> Option<Seen> {
+    let SeenRound { round, hash } = serde_json::from_str(text).ok()?;
+    Some(Seen { round, hash: names::hash(&hash)? })
 }
 
 fn unknown(verb: &str) -> Error {

@@ -33,7 +33,7 @@ fn forgotten(store: &SimStore) -> Verdict<(u64, BTreeSet<String>)> {
     let (world, repo) = opened(&store.recalled())?;
     let (w, r) = (world.clone(), repo.clone());
     let read = async move {
-        let now = rounds::read(&w, &r.ring).await?;
+        let now = rounds::read(&w, &r.ring, None).await?;
         let mut ids = BTreeSet::new();
         for round in 1..=now.r {
             ids.extend(rounds::read_condemn(&w, &r.ring, round).await?.forgotten);

@@ -80,6 +80,15 @@ pub struct GcRecord {
     pub rest: Option<Vec<u8>>,
 }
 
+impl GcRecord {
+    /// SHA-256 of the header of the checkpoint before it; zeros for the first.
+    pub fn previous(&self) -> Result<[u8; 32]> {
+        names::hash(&self.header.previous).ok_or_else(|| {
+            Error::corrupt(format!("The record of round {} names no hash of the one before.", self.header.round))
+        })
+    }
+}
+
 /// Body of a gc record.
 pub fn encode<T: Serialize>(kind: &str, round: u64, previous: &[u8; 32], rest: &T) -> Result<Vec<u8>> {
     let rest = record::to_json(rest)?;

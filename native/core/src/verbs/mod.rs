@@ -24,6 +24,7 @@ pub mod reindex;
 pub mod repair;
 pub mod repository;
 pub mod restore;
+pub mod rollback;
 pub mod rounds;
 pub mod search;
 pub mod snapshots;
@@ -33,6 +34,7 @@ pub mod verify;
 pub mod writer;
 
 pub use repository::{Repository, View};
+pub use rollback::Seen;
 pub use types::*;
 
 /// How often a long operation shows that it is still at work, milliseconds. Courtesy only: no safety rests on it.

@@ -64,7 +64,7 @@ pub async fn redo<W: World>(
     written: &mut Written,
     own: &StdMutex<IdSet>,
 ) -> Result<Standing<W>> {
-    let rounds = rounds::read(world, &repo.ring).await?;
+    let rounds = repo.rounds(world).await?;
     rounds.certain()?;
     let condemned = rounds::condemned_between(world, &repo.ring, old.generation() + 1, rounds.r).await?;
     let before = written.idx.clone();

@@ -11,6 +11,7 @@ use crate::format::parity::Description;
 use crate::format::snapshot::Snapshot;
 use crate::index::{Index, Loader};
 use crate::kernels::Kernels;
+use crate::verbs::rollback::Seen;
 use crate::verbs::rounds::{self, Rounds};
 use crate::world::World;
 
@@ -34,6 +35,7 @@ struct Known {
     snapshots: std::collections::BTreeMap<String, (Arc<Snapshot>, [u8; 32])>,
     /// Newest last.
     descriptions: VecDeque<Arc<Description>>,
+    seen: Option<Seen>,
 }
 
 /// Descriptions of parity groups that are kept: healing comes back to the same few groups, chunk by chunk.
@@ -65,12 +67,35 @@ impl Repository {
         Ok(Self { config, ring, cutter, kernels, known: Mutex::default() })
     }
 
+    /// Reads rounds, as every verb does first. `ROLLED_BACK` if they do not follow from those that this client has seen.
+    pub async fn rounds<W: World>(&self, world: &W) -> Result<Rounds> {
+        // What other verbs see from now on may be newer than the listing.
+        let seen = self.seen();
+        let rounds = rounds::read(world, &self.ring, seen).await?;
+        let mut known = self.lock();
+        if known.seen.is_none_or(|seen| rounds.n > seen.round) {
+            known.seen = Some(Seen { round: rounds.n, hash: rounds.hash });
+        }
+        Ok(rounds)
+    }
+
+    /// The newest checkpoint that was seen, if rounds were read or something is expected.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        self.lock().seen
+    }
+
+    /// Says what this client has seen before.
+    pub fn expect(&self, seen: Seen) {
+        self.lock().seen = Some(seen);
+    }
+
     /// Reads rounds, then idx: what a reader or writer starts from.
     pub async fn view<W: World>(&self, world: &W) -> Result<View> {
-        let mut view = self.view_at(world, rounds::read(world, &self.ring).await?).await?;
+        let mut view = self.view_at(world, self.rounds(world).await?).await?;
         // An idx that was listed and is gone was made void by a round meanwhile, unless no round came.
         while view.unreadable.iter().any(|(_, error)| error.code == Code::NotFound) {
-            let rounds = rounds::read(world, &self.ring).await?;
+            let rounds = self.rounds(world).await?;
             if rounds.n == view.rounds.n {
                 break;
             }

@@ -8,6 +8,7 @@ use crate::format::gc::{self, Checkpoint, Condemn, GcRecord};
 use crate::format::idx::Name;
 use crate::format::{Kind, names, record, time};
 use crate::index::list_all;
+use crate::verbs::rollback::{self, Seen};
 use crate::world::{PutMode, World};
 
 /// How often a listing may be overtaken by rounds before something else must be wrong.
@@ -26,6 +27,8 @@ pub struct Rounds {
     pub newest_ms: i64,
     /// SHA-256 of the header of checkpoint N; zeros if there is none.
     pub hash: [u8; 32],
+    /// What checkpoint N says of the header before it; zeros if there is none.
+    pub(super) previous: [u8; 32],
     /// Packs and parity objects that checkpoint N has seen without an idx.
     pub orphans: BTreeSet<Name>,
     /// Round and kind (whether it is a checkpoint) of gc records → size of the larger copy, bytes as stored.
@@ -99,7 +102,7 @@ pub async fn has_newer<W: World>(world: &W, ring: &KeyRing, generation: u64) -> 
 
 /// Whether a round was begun or decided since these were read: what is missing now may be what it has deleted.
 pub async fn have_moved<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds) -> Result<bool> {
-    let now = read(world, ring).await?;
+    let now = read(world, ring, None).await?;
     Ok((now.n, now.r) != (rounds.n, rounds.r))
 }
 
@@ -121,11 +124,15 @@ pub async fn condemned_between<W: World>(world: &W, ring: &KeyRing, from: u64, t
 /// The gc objects of one round and kind that a listing showed: which copies.
 type Copies = BTreeMap<(u64, bool), [bool; 2]>;
 
-/// Reads the newest rounds. A lone copy of a record is completed first, where the store lets us.
-pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
+/// Reads the newest rounds. A lone copy of a record is completed first, where the store lets us. `ROLLED_BACK` if they do not follow from
+/// those that were seen.
+pub async fn read<W: World>(world: &W, ring: &KeyRing, seen: Option<Seen>) -> Result<Rounds> {
     // Round r begins only when checkpoint r - 1 is decided. A listing that shows otherwise was overtaken by the rounds: the next is not.
     for _ in 0..LISTINGS {
-        let rounds = read_once(world, ring).await?;
+        let rounds = read_once(world, ring, seen).await?;
+        if let Some(seen) = &seen {
+            rollback::check(world, ring, &rounds, seen).await?;
+        }
         if rounds.r <= rounds.n + 1 || rounds.doubt.is_some() {
             return Ok(rounds);
         }
@@ -136,14 +143,20 @@ pub async fn read<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
     ))
 }
 
-async fn read_once<W: World>(world: &W, ring: &KeyRing) -> Result<Rounds> {
+async fn read_once<W: World>(world: &W, ring: &KeyRing, seen: Option<Seen>) -> Result<Rounds> {
     let Listing { copies, newest_ms, stored } = listing(world, "").await?;
+    // Before a lone copy is completed: in a store that was put back nothing is changed.
+    let found = copies.keys().filter(|(_, checkpoint)| *checkpoint).map(|(round, _)| *round).max().unwrap_or(0);
+    if let Some(seen) = seen.filter(|seen| found < seen.round) {
+        return Err(rollback::regressed(&seen, found));
+    }
     let mut rounds = Rounds { newest_ms, stored, ..Rounds::default() };
     if let Some((n, record)) = newest(world, ring, &copies, &mut rounds.doubt).await? {
-        let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
-        let checkpoint: Checkpoint = record::json(&names::checkpoint(n), &rest)?;
         rounds.n = n;
         rounds.hash = record.hash;
+        rounds.previous = record.previous()?;
+        let rest = record.rest.ok_or_else(|| unreadable(&names::checkpoint(n)))?;
+        let checkpoint: Checkpoint = record::json(&names::checkpoint(n), &rest)?;
         rounds.orphans.extend(packs(&checkpoint.orphans.packs)?);
         rounds.orphans.extend(packs(&checkpoint.orphans.parity)?);
         let timed = |l: &gc::Listed| l.time.as_deref().and_then(time::parse).map(|at| (l.key.clone(), at));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{Repository, SnapshotFilter, rounds};
+use super::{Repository, SnapshotFilter};
 use crate::crypto::sha256;
 use crate::error::{Code, Error, Result};
 use crate::format::names::Generational;
@@ -141,7 +141,7 @@ async fn read_copy<W: World>(
 /// Snapshots that pass the filter, oldest first. Broken ones are not among them; verify reports those.
 pub async fn list<W: World>(world: &W, repo: &Repository, filter: &SnapshotFilter) -> Result<Vec<Snapshot>> {
     world.call().set_phase("reading snapshots");
-    let rounds = rounds::read(world, &repo.ring).await?;
+    let rounds = repo.rounds(world).await?;
     let listing = read_all(world, repo, &rounds).await?;
     let passes = |s: &Snapshot| {
         let at = time::parse(&s.created_at);
@@ -163,7 +163,7 @@ pub async fn get<W: World>(world: &W, repo: &Repository, id: &str) -> Result<Sna
         return Err(Error::invalid(format!("{id:?} is not a snapshot id: give its hex digits, or latest.")));
     }
     let wanted = id.to_ascii_lowercase();
-    let rounds = rounds::read(world, &repo.ring).await?;
+    let rounds = repo.rounds(world).await?;
     let listing = read_some(world, repo, &rounds, |id| latest || id.starts_with(&wanted)).await?;
     let (name, snapshot) = if latest { newest(listing)? } else { only(listing, id)? };
     check_copies(world, repo, &rounds, &name).await?;

@@ -72,7 +72,7 @@ pub async fn finish<W: World>(
     if rounds::create(world, &repo.ring, round, true, &body).await? {
         return Ok(checkpoint);
     }
-    let now = rounds::read(world, &repo.ring).await?;
+    let now = repo.rounds(world).await?;
     if now.n < round {
         return Err(Error::new(
             Code::Conflict,

@@ -76,7 +76,7 @@ async fn run<W: World>(
         return Err(not_alone());
     }
     for _ in 0..TRIES {
-        let rounds = rounds::read(world, &repo.ring).await?;
+        let rounds = repo.rounds(world).await?;
         rounds.certain()?;
         if rounds.r > rounds.n && !options.dry_run {
             help(world, repo, &rounds).await?;
@@ -236,7 +236,7 @@ async fn delete<W: World>(world: &W, checkpoint: &Checkpoint) -> Result<()> {
 
 /// Removes what is void by now, idx, snapshots, holds, and what rounds long past said in detail.
 async fn sweep<W: World>(world: &W, repo: &Arc<Repository>) -> Result<()> {
-    let rounds = rounds::read(world, &repo.ring).await?;
+    let rounds = repo.rounds(world).await?;
     rounds.certain()?;
     let mut keys = list_all(world, "index/", "").await?;
     keys.extend(list_all(world, "snapshots/", "").await?);
