@@ -10,7 +10,6 @@ export {
   checkListing,
   checkPut,
   checkRange,
-  MAX_KEY_BYTES,
   notFound,
   rangeInvalid,
   resolveRange,

@@ -189,7 +189,7 @@ export interface OpenOptions extends CallOptions {
   /**
    * Folder of the local cache, always safe to delete; `false`: memory only. Default: the platform's cache folder, where of a repository
    * on local disk only what was seen is kept. With `false`, an older state of the store is noticed by the repository object
-   * that has seen a newer one, and by no later one.
+   * that has seen a newer one, and by no later one; up to 32 MiB of objects are then kept in memory beside `memoryLimit`.
    */
   readonly cache?: string | false | undefined;
   /**

@@ -118,7 +118,6 @@ test('every promised member is there at run time, and no others', () => {
   expect(Object.keys(packvault).toSorted()).toEqual([
     'ContainerArchive',
     'LocalBackend',
-    'MAX_KEY_BYTES',
     'PackvaultError',
     'Repository',
     'alreadyExists',

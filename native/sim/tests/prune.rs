@@ -224,7 +224,7 @@ fn old_rounds_keep_their_headers_only() {
         }
         prune(&world, &repo, keep(2)).unwrap();
         let (w, r) = (world.clone(), repo.clone());
-        let now = world.run(async move { rounds::read(&w, &r.ring).await }).unwrap();
+        let now = world.run(async move { rounds::read(&w, &r.ring, None).await }).unwrap();
         assert_eq!((now.n, now.r), (round, round));
         for ((at, checkpoint), size) in now.stored {
             assert_eq!(size <= 1 << 10, at + 8 <= round, "round {round}: {at} {checkpoint}: {size} bytes");

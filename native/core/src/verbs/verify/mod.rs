@@ -31,7 +31,7 @@ pub async fn verify<W: World>(world: &W, repo: &Arc<Repository>, options: Verify
     for _ in 0..TRIES {
         world.call().set_phase("checking records");
         // Snapshots before idx: what one needs is named by then.
-        let rounds = rounds::read(world, &repo.ring).await?;
+        let rounds = repo.rounds(world).await?;
         let snapshots = snapshots::read_all(world, repo, &rounds).await?;
         let view = repo.view_at(world, rounds).await?;
         let checker = Checker::new(world, repo, &view, std::mem::take(&mut passed));
