@@ -173,6 +173,20 @@ describe('another history', () => {
   }
 });
 
+test('planted: a client that has forgotten what it saw refuses neither an older state nor another history', async () => {
+  const place = new Place();
+  await place.make();
+  place.copy('old');
+  await place.round(2);
+  place.putBack('old');
+  for (const file of place.seen()) rmSync(file);
+  await place.with((repository) => repository.stats());
+  await place.round(3);
+  for (const file of place.seen()) writeFileSync(file.replace(/[0-9a-f]{64}$/, '0'.repeat(64)), '');
+  for (const file of place.seen().filter((name) => !/-0{64}$/.test(name))) rmSync(file);
+  await place.with((repository) => refusal(repository.stats(), 'ROLLED_BACK'));
+});
+
 test('rounds of other clients are followed, however many', async () => {
   const place = new Place({ passphrase: 'x' });
   await place.make();
