@@ -279,6 +279,9 @@ test('processes that save at once keep the greatest number', async () => {
   const all = Array.from({ length: 24 }, (_, n) => seen((n * 7) % 24));
   await Promise.all(all.map((one) => pin().save(one)));
   expect(await pin().load()).toEqual(seen(23));
+  // One that comes late, with what it saw long ago.
+  await pin().save(seen(5));
+  expect(await pin().load()).toEqual(seen(23));
   const accepting = pin(true);
   expect(await accepting.load()).toBeUndefined();
   await accepting.save(seen(4));
