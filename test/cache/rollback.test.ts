@@ -146,19 +146,19 @@ test('a repository object notices it between two calls, also without a cache', a
   });
 });
 
-describe('another history', () => {
-  /** The client has seen two rounds; the store then shows as many of another history, and `more`. */
-  async function forked(more: number): Promise<Place> {
-    const place = new Place({ passphrase: 'x' });
-    await place.make();
-    await place.round(2);
-    place.copy('fork');
-    await place.round(3);
-    place.putBack('fork');
-    for (let n = 0; n <= more; n += 1) await place.round(10 + n, { cache: temporaryFolder() });
-    return place;
-  }
+/** The client has seen two rounds; the store then shows as many of another history, and `more`. */
+async function forked(more: number): Promise<Place> {
+  const place = new Place({ passphrase: 'x' });
+  await place.make();
+  await place.round(2);
+  place.copy('fork');
+  await place.round(3);
+  place.putBack('fork');
+  for (let n = 0; n <= more; n += 1) await place.round(10 + n, { cache: temporaryFolder() });
+  return place;
+}
 
+describe('another history', () => {
   for (const more of [0, 1, 2, 9]) {
     test(`of ${more === 0 ? 'the same length' : `${more} rounds more`} is refused`, async () => {
       const place = await forked(more);
@@ -271,11 +271,12 @@ test('what is damaged, strange or forbidden in the cache refuses nothing', async
   await place.round(3);
 });
 
+const seen = (round: number): { round: number; hash: string } => ({ round, hash: sha256(bytes(round, 8)) });
+
 test('processes that save at once keep the greatest number', async () => {
   const folder = temporaryFolder();
   const pin = (accept = false): RoundPin =>
     new RoundPin(new FolderStore(folder, 1 << 20), { location: 'here', epoch: 0 }, accept);
-  const seen = (round: number): { round: number; hash: string } => ({ round, hash: sha256(bytes(round, 8)) });
   const all = Array.from({ length: 24 }, (_, n) => seen((n * 7) % 24));
   await Promise.all(all.map((one) => pin().save(one)));
   expect(await pin().load()).toEqual(seen(23));
