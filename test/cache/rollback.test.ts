@@ -299,10 +299,10 @@ test('processes that save at once keep the greatest number', async () => {
 test('the bound of the cache does not reach what was seen', async () => {
   const folder = temporaryFolder();
   const pin = new RoundPin(new FolderStore(folder, 100), { location: 'here', epoch: 0 }, false);
-  const seen = { round: 3, hash: sha256(BODY) };
-  await pin.save(seen);
+  const known = { round: 3, hash: sha256(BODY) };
+  await pin.save(known);
   for (let n = 0; n < 8; n += 1) await new FolderStore(folder, 100).put(`index/${n}.idx`, bytes(n, 90));
-  expect(await pin.load()).toEqual(seen);
+  expect(await pin.load()).toEqual(known);
 });
 
 test('two processes that back up and prune with one cache refuse nothing', async () => {
