@@ -1,7 +1,12 @@
 /** The newest deletion round that this client has seen of a repository in one place. */
 import { createHash } from 'node:crypto';
-import type { SeenRound, SeenRounds } from '../core/seen.ts';
 import type { CacheStore } from './store.ts';
+
+/** The newest checkpoint that was seen: its round, 0 if there was none, and SHA-256 of its header, hex. */
+interface SeenRound {
+  readonly round: number;
+  readonly hash: string;
+}
 
 const NAME = /^(\d{16})-([0-9a-f]{64})$/;
 
@@ -9,7 +14,7 @@ const NAME = /^(\d{16})-([0-9a-f]{64})$/;
  * Kept as the name of an empty file, so that processes that save at the same moment can't harm each other: each adds its own and
  * removes lower ones, and the greatest counts. Two of the same number tell nothing and count as none.
  */
-export class RoundPin implements SeenRounds {
+export class RoundPin {
   readonly #store: CacheStore;
   readonly #folder: string;
   /** What is kept does not count, and goes with the next save. */

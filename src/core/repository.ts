@@ -229,8 +229,8 @@ export class OpenRepository implements AsyncDisposable {
 
   /**
    * Checks what is stored and changes nothing. A store that does not answer is an error, never a fault. `quick` takes small objects
-   * that the store lists, and lists of chunks, from the cache, if there is one; the other levels read what the store has. What
-   * prunes beside it remove is no fault; CONFLICT if they come again and again.
+   * that the store lists, and lists of chunks, from the cache, if there is one; the other levels read what the store has. What prunes
+   * beside it remove is no fault; CONFLICT if they come again and again.
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     const request = {

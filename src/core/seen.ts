@@ -2,7 +2,7 @@
 import type { Engine } from './native.ts';
 
 /** The newest checkpoint that was seen. */
-export interface SeenRound {
+interface SeenRound {
   /** 0: there was none. */
   readonly round: number;
   /** SHA-256 of its header, hex. */

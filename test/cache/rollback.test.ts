@@ -146,19 +146,19 @@ test('a repository object notices it between two calls, also without a cache', a
   });
 });
 
-describe('another history', () => {
-  /** The client has seen two rounds; the store then shows as many of another history, and `more`. */
-  async function forked(more: number): Promise<Place> {
-    const place = new Place({ passphrase: 'x' });
-    await place.make();
-    await place.round(2);
-    place.copy('fork');
-    await place.round(3);
-    place.putBack('fork');
-    for (let n = 0; n <= more; n += 1) await place.round(10 + n, { cache: temporaryFolder() });
-    return place;
-  }
+/** The client has seen two rounds; the store then shows as many of another history, and `more`. */
+async function forked(more: number): Promise<Place> {
+  const place = new Place({ passphrase: 'x' });
+  await place.make();
+  await place.round(2);
+  place.copy('fork');
+  await place.round(3);
+  place.putBack('fork');
+  for (let n = 0; n <= more; n += 1) await place.round(10 + n, { cache: temporaryFolder() });
+  return place;
+}
 
+describe('another history', () => {
   for (const more of [0, 1, 2, 9]) {
     test(`of ${more === 0 ? 'the same length' : `${more} rounds more`} is refused`, async () => {
       const place = await forked(more);
@@ -171,6 +171,20 @@ describe('another history', () => {
       expect(place.seen()).toHaveLength(1);
     });
   }
+});
+
+test('planted: a client that has forgotten what it saw refuses neither an older state nor another history', async () => {
+  const place = new Place();
+  await place.make();
+  place.copy('old');
+  await place.round(2);
+  place.putBack('old');
+  for (const file of place.seen()) rmSync(file);
+  await place.with((repository) => repository.stats());
+  await place.round(3);
+  for (const file of place.seen()) writeFileSync(file.replace(/[0-9a-f]{64}$/, '0'.repeat(64)), '');
+  for (const file of place.seen().filter((name) => !/-0{64}$/.test(name))) rmSync(file);
+  await place.with((repository) => refusal(repository.stats(), 'ROLLED_BACK'));
 });
 
 test('rounds of other clients are followed, however many', async () => {
@@ -257,13 +271,17 @@ test('what is damaged, strange or forbidden in the cache refuses nothing', async
   await place.round(3);
 });
 
+const seen = (round: number): { round: number; hash: string } => ({ round, hash: sha256(bytes(round, 8)) });
+
 test('processes that save at once keep the greatest number', async () => {
   const folder = temporaryFolder();
   const pin = (accept = false): RoundPin =>
     new RoundPin(new FolderStore(folder, 1 << 20), { location: 'here', epoch: 0 }, accept);
-  const seen = (round: number): { round: number; hash: string } => ({ round, hash: sha256(bytes(round, 8)) });
   const all = Array.from({ length: 24 }, (_, n) => seen((n * 7) % 24));
   await Promise.all(all.map((one) => pin().save(one)));
+  expect(await pin().load()).toEqual(seen(23));
+  // One that comes late, with what it saw long ago.
+  await pin().save(seen(5));
   expect(await pin().load()).toEqual(seen(23));
   const accepting = pin(true);
   expect(await accepting.load()).toBeUndefined();
@@ -281,10 +299,10 @@ test('processes that save at once keep the greatest number', async () => {
 test('the bound of the cache does not reach what was seen', async () => {
   const folder = temporaryFolder();
   const pin = new RoundPin(new FolderStore(folder, 100), { location: 'here', epoch: 0 }, false);
-  const seen = { round: 3, hash: sha256(BODY) };
-  await pin.save(seen);
+  const known = { round: 3, hash: sha256(BODY) };
+  await pin.save(known);
   for (let n = 0; n < 8; n += 1) await new FolderStore(folder, 100).put(`index/${n}.idx`, bytes(n, 90));
-  expect(await pin.load()).toEqual(seen);
+  expect(await pin.load()).toEqual(known);
 });
 
 test('two processes that back up and prune with one cache refuse nothing', async () => {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import type { StorageBackend } from '../../src/index.ts';
+import type { Repository as RepositoryClass, StorageBackend } from '../../src/index.ts';
+import type { conformance as Conformance } from '../../src/testing/index.ts';
 import { bytes } from '../support/data.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { restored, SMALL } from '../support/repositories.ts';
@@ -16,8 +17,8 @@ const [own, main, testing]: string[] = ['./foreign/index.mjs', '../../dist/index
 const { FlatBackend } = (await import(own ?? '')) as {
   FlatBackend: new (options: { readonly folder: string }) => StorageBackend;
 };
-const { Repository } = (await import(main ?? '')) as typeof import('../../src/index.ts');
-const { conformance } = (await import(testing ?? '')) as typeof import('../../src/testing/index.ts');
+const { Repository } = (await import(main ?? '')) as { Repository: typeof RepositoryClass };
+const { conformance } = (await import(testing ?? '')) as { conformance: typeof Conformance };
 
 const PLACES = mkdtempSync(join(tmpdir(), 'packvault-'));
 afterAll(() => rmSync(PLACES, { recursive: true, force: true }));

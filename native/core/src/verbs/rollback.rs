@@ -51,8 +51,9 @@ pub async fn check<W: World>(world: &W, ring: &KeyRing, rounds: &Rounds, seen: &
 }
 
 /// The store shows fewer rounds than were seen.
+#[must_use]
 pub fn regressed(seen: &Seen, found: u64) -> Error {
-    refusal(format!(
+    refusal(&format!(
         "This client has seen deletion round {} of this repository, and the store shows none after {found}.",
         seen.round
     ))
@@ -61,11 +62,11 @@ pub fn regressed(seen: &Seen, found: u64) -> Error {
 }
 
 fn replaced(round: u64) -> Error {
-    refusal(format!("The record of deletion round {round} is missing, or is not the one that this client has seen or that later rounds name."))
+    refusal(&format!("The record of deletion round {round} is missing, or is not the one that this client has seen or that later rounds name."))
         .with("round", round.to_string())
 }
 
-fn refusal(what: String) -> Error {
+fn refusal(what: &str) -> Error {
     Error::new(
         Code::RolledBack,
         format!(
