@@ -196,20 +196,17 @@ fn combinations() -> Vec<Config> {
 #[must_use]
 pub fn larger() -> Vec<Config> {
     let mut all = configurations();
-    all.retain(|config| {
-        matches!(config.name, "core" | "copies" | "holds" | "withdrawals" | "repack" | "parity" | "adoption")
-    });
+    all.retain(|config| matches!(config.name, "core" | "copies" | "holds" | "repack" | "parity"));
     for config in &mut all {
         match config.name {
-            "core" => (config.rounds, config.roles) = (1, [writer(0b01), writer(0b11), pruner(1, OLD), pruner(1, 0)]),
+            "core" => {
+                config.roles = [writer(0b01), writer(0b11), pruner(1, OLD), pruner(1, 0)];
+                (config.rounds, config.names) = (1, [4, 3, 3, 3]);
+            }
             "copies" => (config.rounds, config.roles[1]) = (2, pruner(2, OLD)),
             "holds" => config.greedy = true,
             "repack" => config.roles[2] = writer(0b10),
-            "parity" => (config.roles[2], config.names) = (writer(0b010), [5, 3, 5, 0]),
-            _ => config.roles[3] = pruner(1, 0),
-        }
-        if config.roles[3] != Role::Nobody {
-            config.names = [4, 3, 3, 3];
+            _ => (config.roles[2], config.names) = (writer(0b010), [7, 2, 4, 0]),
         }
     }
     all
