@@ -196,7 +196,7 @@ fn combinations() -> Vec<Config> {
 #[must_use]
 pub fn larger() -> Vec<Config> {
     let mut all = configurations();
-    all.retain(|config| matches!(config.name, "core" | "copies" | "holds" | "repack" | "parity"));
+    all.retain(|config| matches!(config.name, "core" | "copies" | "holds" | "repack"));
     for config in &mut all {
         match config.name {
             "core" => {
@@ -205,8 +205,7 @@ pub fn larger() -> Vec<Config> {
             }
             "copies" => (config.rounds, config.roles[1]) = (2, pruner(2, OLD)),
             "holds" => config.greedy = true,
-            "repack" => config.roles[2] = writer(0b10),
-            _ => (config.roles[2], config.names) = (writer(0b010), [7, 2, 4, 0]),
+            _ => config.roles[2] = writer(0b10),
         }
     }
     all
