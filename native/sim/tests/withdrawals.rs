@@ -28,7 +28,9 @@ fn repair_beside(fixture: &Fixture, seed: u64, at: [usize; 3]) -> Result<(), Str
     let seen: Arc<Mutex<Option<Survey>>> = Arc::default();
     world.link.arm(None);
     let condemner = pruner.clone();
-    world.link.before(at[0], move |store: &SimStore| drop(condemner.condemn(store, &Wish::default())));
+    world.link.before(at[0], move |store: &SimStore| {
+        condemner.condemn(store, &Wish::default());
+    });
     let (looker, put) = (pruner.clone(), seen.clone());
     world.link.before(at[1], move |store: &SimStore| *put.lock().unwrap() = looker.survey(store).ok());
     let decide = move |store: &SimStore, survey: Option<Survey>| {

@@ -85,6 +85,7 @@ pub async fn finish<W: World>(
 /// Takes packs back that something in force still needs: what only condemned packs hold, and what holds name.
 fn rescue(survey: &Survey, needed: &Reach, stored: &Stored, going: &mut BTreeSet<Name>) {
     let index = survey.index();
+    let there: Vec<bool> = index.packs().iter().map(|pack| stored.packs.contains_key(&pack.name)).collect();
     let mut back = BTreeSet::new();
     for name in survey.held_packs() {
         if going.contains(&name) {
@@ -96,7 +97,7 @@ fn rescue(survey: &Survey, needed: &Reach, stored: &Stored, going: &mut BTreeSet
         let name = |pack: u32| index.packs()[pack as usize].name;
         let places = index.locations(&row.id);
         let stays = |pack: u32| !going.contains(&name(pack)) || back.contains(&name(pack));
-        let good = |at: &&Location| stored.packs.contains_key(&name(at.pack)) && !index.is_withdrawn(at.pack, &row.id);
+        let good = |at: &&Location| there[at.pack as usize] && !index.is_withdrawn(at.pack, &row.id);
         if places.iter().any(|at| stays(at.pack) && good(&at)) {
             continue;
         }
