@@ -51,6 +51,8 @@ async function rust() {
         'long_histories',
         '--test',
         'matrix_long',
+        '--test',
+        'model',
       ]
     : ['test', '--workspace'];
   const code = await run('cargo', args, {}, (line) => {

@@ -6,6 +6,7 @@ pub mod executor;
 pub mod history;
 pub mod link;
 pub mod memory;
+pub mod model;
 pub mod oracle;
 pub mod outcome;
 pub mod random;

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod locks;
 pub mod objects;
 pub mod open;
+pub mod owed;
 pub mod plan;
 pub mod prospects;
 pub mod prune;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::fetch::read_chunk;
 use super::heal::heal_range;
 use super::objects::put_small;
+use super::owed::Owed;
 use super::search::{Found, search};
 use super::writer::{ChunkHead, PackWriter, put_idx};
-use super::{Repository, View, rounds, snapshots};
+use super::{Repository, View, snapshots};
 use crate::codec::Encoder;
 use crate::crypto::ring::ChunkId;
 use crate::crypto::sha256;
@@ -36,19 +37,20 @@ pub struct Rebuilt {
 /// The work of [`reindex`]; `view` is up to date afterwards.
 pub async fn rebuild<W: World>(world: &W, repo: &Arc<Repository>, view: &mut View) -> Result<Rebuilt> {
     world.call().set_phase("looking for packs without idx");
-    let mut done = Rebuilt::default();
+    let (mut done, mut owed) = (Rebuilt::default(), Owed::default());
     loop {
         view.rounds.certain()?;
-        let Some(found) = search(world, repo, view).await? else { return Ok(done) };
-        let need = Need::of(world, repo, view, &found).await?;
-        let adopt = Adopt { world, repo, view, found: &found, need };
-        if !adopt.run(&mut done).await? {
+        if let Some(found) = search(world, repo, view).await? {
+            let need = Need::of(world, repo, view, &found).await?;
+            let adopt = Adopt { world, repo, view, found: &found, need };
+            done.wrote |= adopt.run(&mut done, &mut owed).await?;
+        }
+        if owed.is_empty() {
             return Ok(done);
         }
-        done.wrote = true;
-        let generation = view.rounds.r;
+        let stands = owed.stands(world, repo).await?;
         *view = repo.view(world).await?;
-        if !rounds::has_newer(world, &repo.ring, generation).await? {
+        if stands {
             return Ok(done);
         }
     }
@@ -143,7 +145,7 @@ struct Adopt<'a, W: World> {
 
 impl<W: World> Adopt<'_, W> {
     /// Packs that parity gives, then chunks of condemned packs, then the idx. Whether anything was written.
-    async fn run(self, done: &mut Rebuilt) -> Result<bool> {
+    async fn run(self, done: &mut Rebuilt, owed: &mut Owed) -> Result<bool> {
         let packs: Vec<_> = self.found.packs.iter().filter(|p| self.need.packs.contains(&p.name)).cloned().collect();
         for pack in packs.iter().filter(|p| self.found.revivable.contains(&p.name)) {
             let bytes = heal_range(self.world, self.repo, &self.found.wider, &pack.name, 0, pack.size).await?;
@@ -155,22 +157,24 @@ impl<W: World> Adopt<'_, W> {
             put_small(self.world, &names::pack(&pack.name), &bytes, PutMode::Overwrite).await?;
             done.revived += 1;
         }
+        let generation = self.view.rounds.r;
         let forwarded = self.forward().await?;
         let known = |name: &Name| self.view.index.pack(name).is_some() || self.need.packs.contains(name);
         let covers = |g: &&Group| g.members.iter().any(|m| known(&m.name));
         let groups = self.found.groups.iter().filter(covers).cloned().collect();
         let idx = Idx { packs, groups, withdrawals: Vec::new() };
-        let wrote = !idx.is_empty() || forwarded > 0;
-        put_idx(self.world, self.repo, self.view.rounds.r, idx).await?;
+        let wrote = !idx.is_empty() || !forwarded.is_empty();
+        put_idx(self.world, self.repo, generation, idx.clone()).await?;
+        owed.note(generation, forwarded);
+        owed.note(generation, idx);
         Ok(wrote)
     }
 
-    /// Stores chunks again that only condemned packs hold, while these are there. Returns how many.
-    async fn forward(&self) -> Result<usize> {
+    /// Stores chunks again that only condemned packs hold, while these are there. Returns what was put.
+    async fn forward(&self) -> Result<Idx> {
         if self.need.forward.is_empty() {
-            return Ok(0);
+            return Ok(Idx::default());
         }
-        let mut count = 0;
         let writer = PackWriter::new(self.world, self.repo, self.view.rounds.r, self.world.memory())?;
         let mut encoder = Encoder::new(self.repo.config.compression)?;
         for (kind, id) in &self.need.forward {
@@ -182,9 +186,7 @@ impl<W: World> Adopt<'_, W> {
             let (codec, payload) = encoder.encode(&raw)?;
             let head = ChunkHead { id: *id, kind: *kind, codec, raw_len: raw.len() as u32 };
             writer.push(head, payload).await?;
-            count += 1;
         }
-        writer.finish(Vec::new()).await?;
-        Ok(count)
+        Ok(writer.finish(Vec::new()).await?.idx)
     }
 }

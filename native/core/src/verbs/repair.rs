@@ -7,6 +7,7 @@ use super::fetch::{read_chunk, rescue};
 use super::heal::{heal_range, optional};
 use super::inspect::Frames;
 use super::objects::put_small;
+use super::owed::Owed;
 use super::reindex::rebuild;
 use super::writer::{ChunkHead, PackWriter, put_idx};
 use super::{RepairResult, Repository, View, copies, locks, rounds, snapshots};
@@ -31,7 +32,7 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
     let mut view = repo.view(world).await?;
     let flaws = copies::find(world, repo, &view.rounds).await?;
     (result.snapshots_restored, result.copies_restored) = copies::mend(world, &flaws).await?;
-    let mut all_lost = BTreeSet::new();
+    let (mut all_lost, mut owed) = (BTreeSet::new(), Owed::default());
     loop {
         let rebuilt = rebuild(world, repo, &mut view).await?;
         result.index_rebuilt |= rebuilt.wrote;
@@ -39,9 +40,10 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
         let generation = view.rounds.r;
         let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
         let job = Job { world, repo, view: &view, deleted };
-        let done = job.run(&mut result, &mut all_lost).await?;
+        let done = job.run(&mut result, &mut all_lost, &mut owed).await?;
+        let stands = owed.stands(world, repo).await?;
         view = repo.view(world).await?;
-        if done && !rounds::has_newer(world, &repo.ring, generation).await? {
+        if done && stands && !rounds::has_newer(world, &repo.ring, generation).await? {
             if let Some(damaged) = damaged_for_sure(world, repo, &view).await? {
                 result.snapshots_damaged = damaged;
                 break;
@@ -65,15 +67,22 @@ struct Job<'a, W: World> {
 
 impl<W: World> Job<'_, W> {
     /// One try. Whether nothing more was found to do; a try that a round overtook has found nothing.
-    async fn run(&self, result: &mut RepairResult, all_lost: &mut BTreeSet<Name>) -> Result<bool> {
+    async fn run(&self, result: &mut RepairResult, all_lost: &mut BTreeSet<Name>, owed: &mut Owed) -> Result<bool> {
         let Some(damaged) = self.packs(result).await? else { return Ok(false) };
-        let mut lost = self.salvage(&damaged).await?;
-        let Some(rows) = self.parity(result).await? else { return Ok(false) };
+        let mut lost = self.salvage(&damaged, owed).await?;
+        let Some(rows) = self.parity(result, owed).await? else { return Ok(false) };
         lost.extend(rows);
-        put_idx(self.world, self.repo, self.view.rounds.r, Idx { withdrawals: lost, ..Idx::default() }).await?;
+        self.put(owed, Idx { withdrawals: lost, ..Idx::default() }).await?;
         all_lost.extend(damaged.iter().map(|&p| self.view.index.packs()[p as usize].name));
         // What was withdrawn may be had from packs that no idx names yet.
         Ok(damaged.is_empty())
+    }
+
+    async fn put(&self, owed: &mut Owed, idx: Idx) -> Result<()> {
+        let generation = self.view.rounds.r;
+        put_idx(self.world, self.repo, generation, idx.clone()).await?;
+        owed.note(generation, idx);
+        Ok(())
     }
 
     /// Whether what is missing may be what a round has deleted meanwhile.
@@ -128,7 +137,7 @@ impl<W: World> Job<'_, W> {
     }
 
     /// Stores again every chunk of these packs that can still be read, and says what to withdraw: the packs.
-    async fn salvage(&self, damaged: &[u32]) -> Result<Vec<Withdrawal>> {
+    async fn salvage(&self, damaged: &[u32], owed: &mut Owed) -> Result<Vec<Withdrawal>> {
         if damaged.is_empty() {
             return Ok(Vec::new());
         }
@@ -152,7 +161,7 @@ impl<W: World> Job<'_, W> {
                 writer.push(ChunkHead { id: entry.id, kind, codec, raw_len: entry.raw_len }, payload).await?;
             }
         }
-        writer.finish(Vec::new()).await?;
+        owed.note(self.view.rounds.r, writer.finish(Vec::new()).await?.idx);
         let pack = |&ordinal: &u32| self.view.index.packs()[ordinal as usize].name;
         Ok(damaged.iter().map(|ordinal| Withdrawal { pack: pack(ordinal), chunk: [0; 32] }).collect())
     }
@@ -164,7 +173,7 @@ impl<W: World> Job<'_, W> {
 
     /// Writes parity objects that are missing or wrong anew, from members that are whole. Returns what to withdraw: the old ones;
     /// `None` if a round came between.
-    async fn parity(&self, result: &mut RepairResult) -> Result<Option<Vec<Withdrawal>>> {
+    async fn parity(&self, result: &mut RepairResult, owed: &mut Owed) -> Result<Option<Vec<Withdrawal>>> {
         self.world.call().set_phase("checking parity");
         let mut withdrawn = Vec::new();
         let condemned = &self.view.rounds.condemned;
@@ -193,8 +202,7 @@ impl<W: World> Job<'_, W> {
             result.parity_repaired += rows.len() as u64;
             let old = rows.iter().map(|&row| group.parity[row].name).filter(|name| *name != [0; 32]);
             withdrawn.extend(old.map(|pack| Withdrawal { pack, chunk: [0; 32] }));
-            let idx = Idx { groups: vec![new], ..Idx::default() };
-            put_idx(self.world, self.repo, self.view.rounds.r, idx).await?;
+            self.put(owed, Idx { groups: vec![new], ..Idx::default() }).await?;
         }
         Ok(Some(withdrawn))
     }

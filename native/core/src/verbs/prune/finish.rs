@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::parity::{Regrouped, regroup};
 use super::reach::Reach;
-use super::survey::Survey;
+use super::survey::{Stored, Survey};
 use crate::error::{Code, Error, Result};
 use crate::format::gc::{self, Checkpoint, Condemn, Deleted, Listed};
 use crate::format::idx::{Group, Idx, Name, PackEntry};
 use crate::format::{limits, names};
-use crate::index::{IdxInfo, Index};
+use crate::index::{IdxInfo, Index, Location};
 use crate::verbs::rounds::{self, Rounds};
 use crate::verbs::writer::put_idx;
 use crate::verbs::{Repository, inspect::Frames};
@@ -56,7 +56,7 @@ pub async fn finish<W: World>(
     survey.complete_copies(world).await?;
     let needed = survey.needed(world, repo, &condemned.forgotten).await?;
     let mut going = condemned.packs.clone();
-    rescue(&survey, &needed, &mut going);
+    rescue(&survey, &needed, &Stored::list(world).await?, &mut going);
     let (going, groups) = settle_parity(world, repo, &survey, condemned, going).await?;
     let parity = parity_to_delete(&survey, condemned, &groups);
     let idx = compact(world, repo, &survey, &going, &parity, groups).await?;
@@ -83,8 +83,9 @@ pub async fn finish<W: World>(
 }
 
 /// Takes packs back that something in force still needs: what only condemned packs hold, and what holds name.
-fn rescue(survey: &Survey, needed: &Reach, going: &mut BTreeSet<Name>) {
+fn rescue(survey: &Survey, needed: &Reach, stored: &Stored, going: &mut BTreeSet<Name>) {
     let index = survey.index();
+    let there: Vec<bool> = index.packs().iter().map(|pack| stored.packs.contains_key(&pack.name)).collect();
     let mut back = BTreeSet::new();
     for name in survey.held_packs() {
         if going.contains(&name) {
@@ -96,11 +97,12 @@ fn rescue(survey: &Survey, needed: &Reach, going: &mut BTreeSet<Name>) {
         let name = |pack: u32| index.packs()[pack as usize].name;
         let places = index.locations(&row.id);
         let stays = |pack: u32| !going.contains(&name(pack)) || back.contains(&name(pack));
-        if places.iter().any(|at| stays(at.pack) && !index.is_withdrawn(at.pack, &row.id)) {
+        let good = |at: &&Location| there[at.pack as usize] && !index.is_withdrawn(at.pack, &row.id);
+        if places.iter().any(|at| stays(at.pack) && good(&at)) {
             continue;
         }
-        // Places that are not withdrawn come first. A withdrawn one is kept where nothing else holds the chunk.
-        if let Some(at) = places.first() {
+        // A place that is not stored, or withdrawn, is kept where nothing else holds the chunk.
+        if let Some(at) = places.iter().find(good).or_else(|| places.first()) {
             back.insert(name(at.pack));
         }
     }
