@@ -73,6 +73,7 @@ async function measure(store, latency, data, options) {
     const before = place.cpu();
     const measured = await runJob({ location, options, counted: true, ...request });
     runs.push({ store, latency, job: name, ...measured, serverCpu: place.cpu() - before });
+    console.error(`  ${name}: ${measured.seconds.toFixed(1)} s`);
     return measured.result;
   };
   try {
@@ -139,7 +140,19 @@ function print(about, lines) {
     `${line.inFlight.toFixed(1)} (${line.mostInFlight})`,
     mebibytes(line.memory),
   ]);
-  const head = ['Store', 'Job', 'ms', 'Seconds', 'MB/s', '× first', 'CPU s', 'Server CPU s', 'Requests per GiB', 'In flight', 'Peak MiB'];
+  const head = [
+    'Store',
+    'Job',
+    'ms',
+    'Seconds',
+    'MB/s',
+    '× first',
+    'CPU s',
+    'Server CPU s',
+    'Requests per GiB',
+    'In flight',
+    'Peak MiB',
+  ];
   const slow = lines.filter(({ job, ratio }) => job.startsWith('restore') && ratio > MOST);
   console.log(`${machineLine(about)}, after ${about.loadAfter.toFixed(2)}
 ${about.bytes} bytes that do not compress; ${about.rounds} rounds, medians; every restored file was compared. ms: round trip added

@@ -46,7 +46,10 @@ const SERVERS = {
       const home = join(server.folder, 'home');
       mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 });
       copyFileSync(server.privateKeyPath, join(home, '.ssh', 'id_ed25519'));
-      writeFileSync(join(home, '.ssh', 'known_hosts'), server.knownHosts.replace(`:${server.port} `, `:${proxy.port} `));
+      writeFileSync(
+        join(home, '.ssh', 'known_hosts'),
+        server.knownHosts.replace(`:${server.port} `, `:${proxy.port} `),
+      );
       const location = `sftp://${server.username}@${proxy.host}:${proxy.port}/${server.data}/bench`;
       return { env: { HOME: home, SSH_AUTH_SOCK: '' }, location };
     },

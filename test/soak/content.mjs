@@ -38,7 +38,9 @@ export function body(seed, writer, number) {
   const next = random(seed, writer, number);
   const newest = Math.floor(number / GENERATION) * 8;
   const blocks = Array.from({ length: below(next, 50) }, (_, at) =>
-    next() < 0.75 ? block(random(seed, 'shared', newest + below(next, SHARED_BLOCKS))) : block(random(seed, writer, number, at)),
+    next() < 0.75
+      ? block(random(seed, 'shared', newest + below(next, SHARED_BLOCKS)))
+      : block(random(seed, writer, number, at)),
   );
   return Buffer.concat(blocks).subarray(below(next, 1_000));
 }

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { Repository } from '../../dist/index.js';
 import { isAvailable, startMinio } from '../servers/index.mjs';
 import { obtain } from '../servers/obtain.mjs';
-import { kept, readJournals } from './content.mjs';
+import { bodyOf, kept, readJournals } from './content.mjs';
 import { PLANTS, SHAPE, settle } from './settle.mjs';
 import { Weather } from './weather.mjs';
 
@@ -47,7 +47,8 @@ async function main() {
     console.log(JSON.stringify({ soak: values.store, seed: values.seed, minutes, ...summary }));
     return 0;
   } catch (error) {
-    if (store.server && existsSync(store.server.data)) cpSync(store.server.data, join(folder, 'store'), { recursive: true });
+    if (store.server && existsSync(store.server.data))
+      cpSync(store.server.data, join(folder, 'store'), { recursive: true });
     console.error(`soak: FAILED with seed ${values.seed}: ${error.message}
 Kept in ${folder}: journal/ (what was acknowledged), log/ (each process's calls and requests; weather.log), the store's objects.`);
     return 1;
@@ -78,8 +79,7 @@ async function soak(location, folder) {
   await weather.blow(minutes * 60_000);
   if (weather.failures.length > 0) throw new Error(weather.failures.join('\n'));
   const entries = readJournals(join(folder, 'journal'));
-  const [victim] = kept(entries).filter(({ tags }) => tags.number !== '0');
-  await plant?.(location, victim);
+  await plant?.(location, victimOf(entries));
   const restored = await settle({ seed, location, entries, folder });
   const count = (...what) => entries.filter((entry) => what.includes(entry.what)).length;
   return {
@@ -92,6 +92,13 @@ async function soak(location, folder) {
     verified: count('verify'),
     restored,
   };
+}
+
+/** An acknowledged backup that is large enough to have packs of its own. */
+function victimOf(entries) {
+  const found = kept(entries).find(({ tags }) => bodyOf(values.seed, tags).length > 200_000);
+  if (found === undefined) throw new Error('No backup was acknowledged that could be harmed: give it more minutes.');
+  return found;
 }
 
 function sentence({ acknowledged, prunes, kills, pauses, conflicts, gone, restoredBeside, verified, restored }) {

@@ -16,10 +16,8 @@ const next = random(seed, name);
 const trace = join(folder, 'log', `${name}.log`);
 const journals = join(folder, 'journal');
 const journal = new Journal(journals, name);
-let stopping = false;
-process.on('SIGTERM', () => {
-  stopping = true;
-});
+const stop = new AbortController();
+process.on('SIGTERM', () => stop.abort());
 
 function say(text) {
   appendFileSync(trace, `${new Date().toISOString()} # ${text}\n`);
@@ -96,7 +94,7 @@ async function read(repository) {
     const chosen = all[below(next, all.length)];
     await restore(repository, chosen, sure.has(chosen.id));
   }
-  if (next() < 0.3 && !process.env.NOVERIFY) await verify(repository);
+  if (next() < 0.3) await verify(repository);
 }
 
 async function restore(repository, { id, tags }, sure) {
@@ -132,13 +130,13 @@ async function session() {
   const cache = next() < 0.5 ? false : join(folder, 'cache');
   const store = await openStore(location, { trace, days });
   const repository = await Repository.open(store, { ...OPTIONS, cache });
-  for (let call = 0; call < CALLS && !stopping; call += 1) await TURN(repository);
+  for (let call = 0; call < CALLS && !stop.signal.aborted; call += 1) await TURN(repository);
   await repository.close();
   await store[Symbol.asyncDispose]();
 }
 
 try {
-  while (!stopping) await session();
+  while (!stop.signal.aborted) await session();
 } catch (error) {
   say(`failed: ${error.stack}\n${JSON.stringify({ ...error, cause: String(error.cause) })}`);
   console.error(`${name}: ${error.stack ?? error}`);
