@@ -52,6 +52,10 @@ function sessionOn(channel: SlowChannel): Session {
   return new Session(channel as unknown as SftpChannel, carrier);
 }
 
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 test('a server is told once that it may send 14 MiB more than ssh2 tells it', () => {
   const channel = new SlowChannel();
   sessionOn(channel);
@@ -62,7 +66,6 @@ test('a read asks for 8 MiB before the first answer, and for the rest as answers
   const channel = new SlowChannel();
   const reading = { path: '/o', key: 'o', range: undefined, maxBytes: SIZE };
   const read = readObject(sessionOn(channel), reading, undefined);
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   await turn();
   const most = Math.ceil((8 << 20) / PIECE);
   const seen: number[] = [];
