@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 const SUBCOMMANDS = {
   local: { about: 'speed of every job on local disk, on real data', load: () => import('./local.mjs') },
   memory: { about: 'peak memory while a long stream passes through', load: () => import('./memory.mjs') },
+  stores: { about: 'ingest and restore on real servers at several latencies', load: () => import('./stores.mjs') },
 };
 
 const USAGE = `Usage: npm run bench -- SUBCOMMAND [OPTIONS]

@@ -13,7 +13,17 @@ const CHECKS = [
   [
     'clippy of fuzz targets',
     'cargo',
-    ['clippy', '--manifest-path', 'native/fuzz/Cargo.toml', '--all-targets', '--', '-D', 'warnings'],
+    [
+      'clippy',
+      '--manifest-path',
+      'native/fuzz/Cargo.toml',
+      '--target-dir',
+      'target',
+      '--all-targets',
+      '--',
+      '-D',
+      'warnings',
+    ],
   ],
   ['Rust documentation', 'cargo', ['doc', '--workspace', '--no-deps', '--document-private-items', '--quiet']],
   ['licences and sources of crates', 'cargo', ['deny', 'check', 'bans', 'licenses', 'sources']],

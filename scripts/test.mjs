@@ -38,11 +38,9 @@ function run(command, args, env, line) {
 }
 
 async function rust() {
-  // The long sweeps go over many histories, which debug assertions would only slow down.
   const args = long
     ? [
         'test',
-        '--release',
         '-p',
         'packvault-sim',
         '--features',

@@ -1,6 +1,6 @@
 // The data that is measured: a tar of system folders that a seed chooses, made once and kept.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -13,7 +13,7 @@ const ROOTS = ['bin', 'include', 'lib', 'lib64', 'libexec', 'local', 'sbin', 'sh
 ROOTS.push('/opt', '/var/lib', '/Library', '/System/Library');
 const SAMPLE_BLOCKS = 256;
 const BLOCK = 1 << 20;
-const UNITS = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+const UNITS = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 };
 
 /**
  * @typedef {object} Dataset
@@ -22,11 +22,13 @@ const UNITS = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
  * @property {string} sha256 Hex.
  */
 
-/** Bytes of a size such as `2GB` or `300M`, in powers of ten. */
+/** Bytes of a size such as `2GB` or `300M`, in powers of ten, or `1GiB`, in powers of two. */
 export function parseSize(text) {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([KMGT]?)B?$/i.exec(text) ?? [];
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([KMGT]?i?)B?$/i.exec(text) ?? [];
   if (number === undefined) throw new Error(`${JSON.stringify(text)} is not a size: give bytes, or 300MB, or 2GB.`);
-  return Math.round(Number(number) * UNITS[unit.toUpperCase()]);
+  const factor = UNITS[unit.slice(0, 1).toUpperCase() + unit.slice(1).toLowerCase()];
+  if (factor === undefined) throw new Error(`${JSON.stringify(text)} is not a size.`);
+  return Math.round(Number(number) * factor);
 }
 
 /**
@@ -47,6 +49,24 @@ export async function systemTar(bytes, seed) {
   if (status !== 0) throw new Error(`tar failed: ${error?.message ?? status}`);
   await rm(list);
   await rename(`${path}.part`, path);
+  return describe(path);
+}
+
+/**
+ * A file of `bytes` bytes that no codec makes smaller and of which no chunk repeats: the key stream that belongs to `seed`.
+ * @returns {Promise<Dataset>}
+ */
+export async function randomFile(bytes, seed) {
+  await mkdir(CACHE, { recursive: true });
+  const path = join(CACHE, `random-${bytes}-${seed}.bin`);
+  const known = await described(path);
+  if (known !== undefined) return known;
+  console.error(`making ${path} …`);
+  const key = createHash('sha256').update(`bench ${seed}`).digest();
+  const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
+  const file = await open(path, 'w');
+  for (let at = 0; at < bytes; at += BLOCK) await file.write(cipher.update(Buffer.alloc(Math.min(BLOCK, bytes - at))));
+  await file.close();
   return describe(path);
 }
 

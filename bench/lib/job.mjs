@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { Repository } from '../../dist/index.js';
+import { openUrl, Repository } from '../../dist/index.js';
+import { GaugeBackend } from './gauge.mjs';
 import { pieces } from './stream.mjs';
 
 const PASSPHRASE = 'a passphrase that protects nothing';
@@ -61,23 +62,26 @@ function peakMemory() {
   }
 }
 
-async function perform({ job, location, options = {}, ...rest }) {
+async function perform({ job, location, counted = false, options = {}, ...rest }) {
   if (job === 'init') {
     await (await Repository.init(location, { passphrase: PASSPHRASE, ...options })).close();
     return {};
   }
-  const repository = await Repository.open(location, { passphrase: PASSPHRASE, ...options });
+  const gauge = counted ? new GaugeBackend(await openUrl(location)) : undefined;
+  const repository = await Repository.open(gauge ?? location, { passphrase: PASSPHRASE, ...options });
   try {
     process.send({ started: true });
     forgetPeak();
+    gauge?.reset();
     const before = process.cpuUsage();
     const start = performance.now();
     const result = await JOBS[job](repository, rest);
     const seconds = (performance.now() - start) / 1000;
     const { user, system } = process.cpuUsage(before);
-    return { seconds, cpu: (user + system) / 1e6, memory: peakMemory(), result };
+    return { seconds, cpu: (user + system) / 1e6, memory: peakMemory(), result, requests: gauge?.figures() };
   } finally {
     await repository.close();
+    await gauge?.[Symbol.asyncDispose]();
   }
 }
 

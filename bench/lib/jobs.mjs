@@ -12,6 +12,7 @@ const SAMPLE_MS = 50;
  * @property {number} cpu Seconds of all threads, user and system.
  * @property {number} memory Peak resident memory of the process in bytes while the verb ran.
  * @property {any} result
+ * @property {{ requests: number, seconds: number, most: number, totals: any }} [requests] What a `counted` job asked of its store.
  */
 
 /**

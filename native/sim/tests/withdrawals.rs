@@ -25,13 +25,13 @@ fn repair_beside(fixture: &Fixture, seed: u64, at: [usize; 3]) -> Result<(), Str
     let world = fixture.restarted(seed);
     let repo = open(&world, true).unwrap();
     let pruner = Pruner::new(&repo, seed);
-    let seen: Arc<Mutex<Option<Survey>>> = Arc::default();
+    let survey: Arc<Mutex<Option<Survey>>> = Arc::default();
     world.link.arm(None);
     let condemner = pruner.clone();
     world.link.before(at[0], move |store: &SimStore| {
         condemner.condemn(store, &Wish::default());
     });
-    let (looker, put) = (pruner.clone(), seen.clone());
+    let (looker, put) = (pruner.clone(), survey.clone());
     world.link.before(at[1], move |store: &SimStore| *put.lock().unwrap() = looker.survey(store).ok());
     let decide = move |store: &SimStore, survey: Option<Survey>| {
         if let Some(survey) = survey {
@@ -39,10 +39,10 @@ fn repair_beside(fixture: &Fixture, seed: u64, at: [usize; 3]) -> Result<(), Str
             pruner.delete(store, &checkpoint);
         }
     };
-    let (decider, take) = (decide.clone(), seen.clone());
+    let (decider, take) = (decide.clone(), survey.clone());
     world.link.before(at[2], move |store: &SimStore| decider(store, take.lock().unwrap().take()));
     repair(&world, &repo).map_err(|e| format!("repair: {e}"))?;
-    decide(&fixture.store, seen.lock().unwrap().take());
+    decide(&fixture.store, survey.lock().unwrap().take());
     let world = fixture.restarted(seed + 1);
     let repo = open(&world, true).unwrap();
     let content = fixture.acknowledged[0].1.clone();

@@ -45,16 +45,21 @@ export interface Carrier {
 const SURE_PIECE_BYTES = 31 * 1024;
 // ssh2 takes no longer packets, whatever the server is willing to send.
 const MAX_PIECE_BYTES = 255 * 1024;
+// ssh2 lets a server send 2 MiB before it confirms: on a line of 100 ms that would be 20 MB/s at best. It is told once that it may
+// send so much more (RFC 4254 §5.2). What is sent is no more than what reads ask for.
+const FURTHER_WINDOW_BYTES = 14 * 1024 * 1024;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
 
-/** What ssh2 learnt from the server. */
+/** What ssh2 keeps to itself: what it learnt from the server, and the channel's flow control. */
 interface Negotiated {
   readonly _extensions?: Readonly<Record<string, string>>;
   readonly _maxReadLen?: number;
   readonly _maxWriteLen?: number;
+  readonly outgoing?: { readonly id: number };
+  readonly _protocol?: { readonly channelWindowAdjust?: (channel: number, bytes: number) => void };
 }
 
 /**
@@ -75,7 +80,7 @@ export class Session {
   constructor(channel: SftpChannel, carrier: Carrier) {
     this.#channel = channel;
     this.#carrier = carrier;
-    const { _extensions = {}, _maxReadLen, _maxWriteLen } = channel as Negotiated;
+    const { _extensions = {}, _maxReadLen, _maxWriteLen, _protocol, outgoing } = channel as Negotiated;
     this.extensions = {
       hardLink: _extensions['hardlink@openssh.com'] === '1',
       posixRename: _extensions['posix-rename@openssh.com'] === '1',
@@ -89,6 +94,7 @@ export class Session {
     channel.on('close', () => this.fail(connectionLost(carrier.location)));
     channel.on('error', (error) => this.fail(connectionLost(carrier.location, error)));
     carrier.setBusy(false);
+    if (outgoing !== undefined) _protocol?.channelWindowAdjust?.(outgoing.id, FURTHER_WINDOW_BYTES);
   }
 
   get isLost(): boolean {

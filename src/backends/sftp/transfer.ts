@@ -3,8 +3,10 @@ import { type CheckedRange, notFound, rangeInvalid, resolveRange } from '../../c
 import { isAbsence } from './errors.ts';
 import type { Handle, Session } from './session.ts';
 
-// What OpenSSH takes and sends before the other side has to confirm: more would only wait in buffers.
-const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
+// What OpenSSH takes before the other side has to wait for its word: more would only wait in buffers.
+const WRITE_BYTES = 2 * 1024 * 1024;
+// They wait for the line only (see the window in session.ts), and need no memory beyond the target's.
+const READ_BYTES = 8 * 1024 * 1024;
 const MAX_REQUESTS = 64;
 
 /** What to read of which object. */
@@ -24,9 +26,8 @@ export async function writeAll(
 ): Promise<void> {
   const from = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const pieceBytes = session.pieceBytes.write;
-  await inPieces(0, from.byteLength, pieceBytes, signal, async (at, length) =>
-    session.write(handle, from, at, length, at),
-  );
+  const lot = { start: 0, end: from.byteLength, pieceBytes, inFlight: WRITE_BYTES };
+  await inPieces(lot, signal, async (at, length) => session.write(handle, from, at, length, at));
 }
 
 /** Reads an object or a part of it. NOT_FOUND, RANGE_INVALID, or what the server refuses. */
@@ -64,7 +65,8 @@ async function readExactly(
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const into = Buffer.allocUnsafeSlow(end - start);
-  await inPieces(start, end, session.pieceBytes.read, signal, async (at, length) => {
+  const lot = { start, end, pieceBytes: session.pieceBytes.read, inFlight: READ_BYTES };
+  await inPieces(lot, signal, async (at, length) => {
     for (let filled = 0; filled < length; ) {
       const got = await session.read(handle, into, at + filled - start, length - filled, at + filled);
       if (got === 0) {
@@ -76,11 +78,18 @@ async function readExactly(
   return new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
 }
 
+/** A range, and how it is moved. All in bytes. */
+interface Lot {
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+  readonly pieceBytes: number;
+  readonly inFlight: number;
+}
+
 /** Does `piece` for each part of a range, several at a time. When this settles, none of them is running. */
 async function inPieces(
-  start: number,
-  end: number,
-  pieceBytes: number,
+  { start, end, pieceBytes, inFlight }: Lot,
   signal: AbortSignal | undefined,
   piece: (at: number, length: number) => Promise<void>,
 ): Promise<void> {
@@ -99,11 +108,7 @@ async function inPieces(
       }
     }
   };
-  const workers = Math.min(
-    Math.ceil(IN_FLIGHT_BYTES / pieceBytes),
-    MAX_REQUESTS,
-    Math.ceil((end - start) / pieceBytes),
-  );
+  const workers = Math.min(Math.ceil(inFlight / pieceBytes), MAX_REQUESTS, Math.ceil((end - start) / pieceBytes));
   const outcomes = await Promise.allSettled(Array.from({ length: workers }, work));
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }

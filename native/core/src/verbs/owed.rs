@@ -39,7 +39,7 @@ impl Owed {
             self.idx = Idx::default();
             return Ok(true);
         }
-        let now = rounds::read(world, &repo.ring).await?;
+        let now = repo.rounds(world).await?;
         now.certain()?;
         let condemned = rounds::condemned_between(world, &repo.ring, self.generation + 1, now.r).await?;
         self.idx.packs.retain(|pack| !condemned.contains(&pack.name));

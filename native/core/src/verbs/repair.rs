@@ -34,27 +34,39 @@ pub async fn repair<W: World>(world: &W, repo: &Arc<Repository>) -> Result<Repai
     (result.snapshots_restored, result.copies_restored) = copies::mend(world, &flaws).await?;
     let (mut all_lost, mut owed) = (BTreeSet::new(), Owed::default());
     loop {
-        let rebuilt = rebuild(world, repo, &mut view).await?;
-        result.index_rebuilt |= rebuilt.wrote;
-        result.packs_repaired += rebuilt.revived;
-        let generation = view.rounds.r;
-        let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
-        let job = Job { world, repo, view: &view, deleted };
-        let done = job.run(&mut result, &mut all_lost, &mut owed).await?;
-        let stands = owed.stands(world, repo).await?;
-        view = repo.view(world).await?;
-        if done && stands && !rounds::has_newer(world, &repo.ring, generation).await? {
-            if let Some(damaged) = damaged_for_sure(world, repo, &view).await? {
-                result.snapshots_damaged = damaged;
-                break;
-            }
-            view = repo.view(world).await?;
+        if !pass(world, repo, &mut view, &mut result, &mut all_lost, &mut owed).await? {
+            continue;
         }
+        if let Some(damaged) = damaged_for_sure(world, repo, &view).await? {
+            result.snapshots_damaged = damaged;
+            break;
+        }
+        view = repo.view(world).await?;
     }
     result.packs_lost = all_lost.iter().map(hex::encode).collect();
     drop_unreadable(world, &view, &result).await?;
     result.locks_removed = locks::unlock(world, repo, false).await?;
     Ok(result)
+}
+
+/// Looks at everything once, and mends it. Whether nothing was left to do and no round came between.
+async fn pass<W: World>(
+    world: &W,
+    repo: &Arc<Repository>,
+    view: &mut View,
+    result: &mut RepairResult,
+    all_lost: &mut BTreeSet<Name>,
+    owed: &mut Owed,
+) -> Result<bool> {
+    let rebuilt = rebuild(world, repo, view).await?;
+    result.index_rebuilt |= rebuilt.wrote;
+    result.packs_repaired += rebuilt.revived;
+    let generation = view.rounds.r;
+    let deleted = rounds::deleted(world, &repo.ring, &view.rounds).await?;
+    let done = Job { world, repo, view, deleted }.run(result, all_lost, owed).await?;
+    let stands = owed.stands(world, repo).await?;
+    *view = repo.view(world).await?;
+    Ok(done && stands && !rounds::has_newer(world, &repo.ring, generation).await?)
 }
 
 struct Job<'a, W: World> {
