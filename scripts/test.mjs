@@ -41,10 +41,10 @@ async function rust() {
   const args = long
     ? [
         'test',
-        '-p',
-        'packvault-sim',
+        // The whole workspace, so that what the other tests built is used again.
+        '--workspace',
         '--features',
-        'long',
+        'packvault-sim/long',
         '--test',
         'long_histories',
         '--test',
