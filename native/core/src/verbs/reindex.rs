@@ -9,7 +9,7 @@ use super::objects::put_small;
 use super::owed::Owed;
 use super::search::{Found, search};
 use super::writer::{ChunkHead, PackWriter, put_idx};
-use super::{Repository, View, snapshots};
+use super::{Repository, View, rounds, snapshots};
 use crate::codec::Encoder;
 use crate::crypto::ring::ChunkId;
 use crate::crypto::sha256;
@@ -43,7 +43,15 @@ pub async fn rebuild<W: World>(world: &W, repo: &Arc<Repository>, view: &mut Vie
         if let Some(found) = search(world, repo, view).await? {
             let need = Need::of(world, repo, view, &found).await?;
             let adopt = Adopt { world, repo, view, found: &found, need };
-            done.wrote |= adopt.run(&mut done, &mut owed).await?;
+            match adopt.run(&mut done, &mut owed).await {
+                Ok(wrote) => done.wrote |= wrote,
+                // What parity gave a moment ago may need what a round has deleted meanwhile.
+                Err(e) if e.is_beyond() && rounds::have_moved(world, &repo.ring, &view.rounds).await? => {
+                    *view = repo.view(world).await?;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            }
         }
         if owed.is_empty() {
             return Ok(done);

@@ -9,9 +9,9 @@ use super::group::GroupEncoder;
 use super::objects::put_small;
 use crate::codec::Codec;
 use crate::crypto::ring::{ChunkId, SaltMaker, name_id};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::format::idx::{Group, Idx, PackEntry, Withdrawal};
-use crate::format::pack::{Entry, FrameKind, PackBuilder};
+use crate::format::pack::{Entry, FrameKind, PackBuilder, Sealed};
 use crate::format::{Kind, limits, names, parity, record};
 use crate::world::{PutMode, Task, World};
 
@@ -55,6 +55,25 @@ struct Column<W: World> {
     encoder: Option<GroupEncoder<W>>,
     puts: Vec<Task<()>>,
     waiting: Vec<PackEntry>,
+    /// Why nothing more may be named: a step that failed, or was dropped, leaves packs that nobody has stored.
+    failed: Option<Error>,
+}
+
+impl<W: World> Column<W> {
+    /// Begins a step. Fails if one before it did.
+    fn begin(&mut self) -> Result<()> {
+        let broken = || Error::new(Code::Aborted, "Another step of this commit was broken off.");
+        self.failed.replace(broken()).map_or(Ok(()), |error| {
+            self.failed = Some(error.clone());
+            Err(error)
+        })
+    }
+
+    /// Ends a step.
+    fn end<T>(&mut self, done: Result<T>) -> Result<T> {
+        self.failed = done.as_ref().err().cloned();
+        done
+    }
 }
 
 /// What is stored and not yet in an idx, and what was written in all.
@@ -129,6 +148,7 @@ impl<W: World> PackWriter<W> {
                 encoder: scheme.map(|s| GroupEncoder::new(s, capacity)),
                 puts: Vec::new(),
                 waiting: Vec::new(),
+                failed: None,
             }),
             done: StdMutex::default(),
         })
@@ -187,6 +207,18 @@ impl<W: World> PackWriter<W> {
         let OpenPack { builder, mut block, salt, permit } = pack;
         let sealed = builder.seal(&self.repo.ring, &salt.finish(), block.as_mut())?;
         let mut column = self.group.lock().await;
+        column.begin()?;
+        let done = self.add_to_group(&mut column, sealed, block, permit).await;
+        column.end(done)
+    }
+
+    async fn add_to_group(
+        &self,
+        column: &mut Column<W>,
+        sealed: Sealed,
+        block: W::Block,
+        permit: Permit,
+    ) -> Result<()> {
         if let Some(encoder) = &mut column.encoder {
             encoder.add(&self.world, &self.repo, sealed.name, &block.as_ref()[..sealed.len]).await?;
         }
@@ -200,7 +232,7 @@ impl<W: World> PackWriter<W> {
         }));
         column.waiting.push(PackEntry { name, salt: sealed.salt, size: len as u64, entries: sealed.entries });
         let full = column.encoder.as_ref().map_or(column.puts.len() >= 16, GroupEncoder::is_full);
-        if full { self.close_group(&mut column).await } else { Ok(()) }
+        if full { self.close_group(column).await } else { Ok(()) }
     }
 
     /// Waits for the members of the current group, puts its parity, and hands both to the idx.
@@ -239,7 +271,14 @@ impl<W: World> PackWriter<W> {
             self.finish_pack(pack).await?;
         }
         let mut column = self.group.lock().await;
-        self.close_group(&mut column).await?;
+        column.begin()?;
+        let done = self.close(&mut column, withdrawals).await;
+        column.end(done)
+    }
+
+    /// Closes the last group and puts the last idx.
+    async fn close(&self, column: &mut Column<W>, withdrawals: Vec<Withdrawal>) -> Result<Written> {
+        self.close_group(column).await?;
         let (mut idx, written) = {
             let mut done = self.done();
             let done = std::mem::take(&mut *done);
