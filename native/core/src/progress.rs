@@ -20,7 +20,7 @@ pub enum Event {
 }
 
 /// A fault that verify found.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub struct Fault {
     /// Pack or parity object, hex.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -86,7 +86,7 @@ pub struct Decoder {
 thread_local! {
     /// Making a context takes longer than decompressing a small record with it, so each thread keeps one.
     static ZSTD: RefCell<DCtx<'static>> = RefCell::new(zstd_context());
-    static RECORDS: RefCell<Option<Encoder>> = const { RefCell::new(None) };
+    static RECORDS: RefCell<CCtx<'static>> = RefCell::new(CCtx::create());
 }
 
 /// A window never needs to exceed the largest chunk or record; a frame that asks for more is refused.
@@ -141,19 +141,13 @@ impl Decoder {
 
 /// Compresses a record's body: zstd at level 3 where that makes it smaller.
 pub fn compress_record(body: &[u8]) -> Result<(Codec, Vec<u8>)> {
-    RECORDS.with_borrow_mut(|kept| {
-        let mut encoder = match kept.take() {
-            Some(encoder) => encoder,
-            None => Encoder::new(Compression { codec: CodecName::Zstd, level: 3 })?,
-        };
-        let (codec, payload) = encoder.encode(body)?;
-        let payload = payload.to_vec();
-        // A large idx is rare: its memory is not kept.
-        if encoder.scratch.len() <= 1 << 20 {
-            *kept = Some(encoder);
-        }
-        Ok((codec, payload))
-    })
+    let mut payload = vec![0; zstd_safe::compress_bound(body.len())];
+    let len = RECORDS.with_borrow_mut(|context| context.compress(&mut payload[..], body, 3)).map_err(zstd_failed)?;
+    if len >= body.len() {
+        return Ok((Codec::None, body.to_vec()));
+    }
+    payload.truncate(len);
+    Ok((Codec::Zstd, payload))
 }
 
 fn wrong_length() -> Error {

@@ -82,6 +82,13 @@ impl Idx {
         self.packs.is_empty() && self.groups.is_empty() && self.withdrawals.is_empty()
     }
 
+    /// Adds what another says.
+    pub fn append(&mut self, mut more: Self) {
+        self.packs.append(&mut more.packs);
+        self.groups.append(&mut more.groups);
+        self.withdrawals.append(&mut more.withdrawals);
+    }
+
     /// Raw size that it would have, about.
     #[must_use]
     pub fn raw_len(&self) -> usize {
@@ -109,12 +116,10 @@ impl Idx {
         parts
     }
 
-    fn add_to(mut self, parts: &mut Vec<Self>, room: &mut usize, target: usize) {
+    fn add_to(self, parts: &mut Vec<Self>, room: &mut usize, target: usize) {
         let len = self.raw_len();
         if let Some(part) = parts.last_mut().filter(|_| len <= *room) {
-            part.packs.append(&mut self.packs);
-            part.groups.append(&mut self.groups);
-            part.withdrawals.append(&mut self.withdrawals);
+            part.append(self);
             *room -= len;
         } else {
             parts.push(self);

@@ -37,6 +37,14 @@ pub enum FrameKind {
     Table = 3,
 }
 
+impl FrameKind {
+    /// The kind of a chunk's frame, of the stored number.
+    #[must_use]
+    pub fn of_chunk(stored: u8) -> Self {
+        if stored == Self::List as u8 { Self::List } else { Self::Data }
+    }
+}
+
 /// One frame as the table and idx name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {

@@ -14,11 +14,17 @@ impl Marks {
         Self((0..index.table().len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Adds a row.
-    pub fn set(&self, number: usize) {
+    /// Adds a row. Whether it was not there.
+    #[must_use]
+    pub fn set(&self, number: usize) -> bool {
         let (word, bit) = (&self.0[number / 64], 1_u64 << (number % 64));
-        if word.load(Ordering::Relaxed) & bit == 0 {
-            word.fetch_or(bit, Ordering::Relaxed);
+        word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// Adds what another one has, of the same index.
+    pub fn join(&self, other: &Self) {
+        for (word, more) in self.0.iter().zip(&other.0) {
+            word.fetch_or(more.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 

@@ -89,7 +89,7 @@ impl Table {
 
     /// Every place of an id; a place that was added twice may occur twice.
     pub fn places(&self, id: &ChunkId) -> impl Iterator<Item = &Location> {
-        self.segments.iter().flat_map(|s| s.rows[s.find(id)].iter()).map(|row| &row.at)
+        self.rows_of(id).map(|(_, row)| &row.at)
     }
 
     /// Every row of an id, with its number.
@@ -105,15 +105,7 @@ impl Table {
     /// The number of the first row of an id, less than [`Self::len`]: each id has one, which stays while nothing is added.
     #[must_use]
     pub fn ordinal(&self, id: &ChunkId) -> Option<usize> {
-        let mut base = 0;
-        for segment in &self.segments {
-            let found = segment.find(id);
-            if !found.is_empty() {
-                return Some(base + found.start);
-            }
-            base += segment.rows.len();
-        }
-        None
+        self.rows_of(id).next().map(|(number, _)| number)
     }
 
     /// All rows, by number.

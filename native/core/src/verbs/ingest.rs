@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
-use std::task::{Poll, Waker};
 
 use futures_util::lock::Mutex;
 
 use super::assembly::{Assembly, ItemContent, ListChunk};
 use super::feed::{Feed, Segment};
+use super::gate::Gate;
 use super::hold::Holder;
 use super::objects::put_copies;
 use super::redo::{Standing, redo};
@@ -43,11 +43,10 @@ pub async fn ingest<W: World, S: Source<W>>(
     view.rounds.certain()?;
     world.call().set_phase(INGESTING);
     let job = Arc::new(Job::new(world, repo, view, source, &options)?);
-    let done = async {
-        run_workers(&job).await?;
-        job.commit(&options).await
+    let done = match run_workers(&job).await {
+        Ok(()) => job.commit(&options).await,
+        Err(error) => Err(error),
     };
-    let done = done.await;
     job.turn.lock().await.holder.release(world).await;
     done
 }
@@ -61,7 +60,8 @@ struct Job<W: World, S: Source<W>> {
     turn: Mutex<Turn<W, S>>,
     /// Replaced only while no worker is busy.
     standing: StdMutex<Arc<Standing<W>>>,
-    busy: Busy,
+    /// How many workers have chunks in hand.
+    busy: Arc<Gate<usize>>,
     own: StdMutex<IdSet>,
     assembly: StdMutex<Assembly>,
     new_chunks: AtomicU64,
@@ -87,7 +87,7 @@ impl<W: World, S: Source<W>> Job<W, S> {
                 holder: Holder::new(world, options.hold_interval_ms),
                 written: Written::default(),
             }),
-            busy: Busy::default(),
+            busy: Arc::default(),
             own: StdMutex::default(),
             assembly: StdMutex::new(Assembly::new(options.items.len())),
             new_chunks: AtomicU64::new(0),
@@ -133,10 +133,11 @@ impl<W: World, S: Source<W>> Job<W, S> {
         }
         // The source may have kept us waiting for long: what it gave is compared with the newest view.
         if turn.holder.is_due(&self.world) {
-            self.busy.rest().await;
+            // Nobody begins meanwhile: this worker has the turn.
+            self.busy.wait(|busy| (*busy == 0).then_some(())).await;
             self.hold(&mut turn).await?;
         }
-        Ok(Some(self.busy.begin()))
+        Ok(Some(Sign::of(&self.busy)))
     }
 
     /// Writer steps 4 to 6 on the way: names own packs so far, and holds them and what is relied on. No worker is busy.
@@ -268,38 +269,19 @@ async fn run_workers<W: World, S: Source<W>>(job: &Arc<Job<W, S>>) -> Result<()>
     futures_util::future::try_join_all(workers.collect::<Vec<_>>()).await.map(|_| ())
 }
 
-/// Counts workers that have chunks in hand.
-#[derive(Default)]
-struct Busy(Arc<StdMutex<(usize, Vec<Waker>)>>);
+/// A worker that has chunks in hand; dropped when it is done.
+struct Sign(Arc<Gate<usize>>);
 
-/// One of them; dropped when it is done.
-struct Sign(Arc<StdMutex<(usize, Vec<Waker>)>>);
-
-impl Busy {
-    fn begin(&self) -> Sign {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 += 1;
-        Sign(self.0.clone())
-    }
-
-    /// Waits until none is. Nobody begins meanwhile: the caller has the turn.
-    async fn rest(&self) {
-        std::future::poll_fn(|context| {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.0 == 0 {
-                return Poll::Ready(());
-            }
-            state.1.push(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+impl Sign {
+    fn of(busy: &Arc<Gate<usize>>) -> Self {
+        busy.change(|busy| *busy += 1);
+        Self(busy.clone())
     }
 }
 
 impl Drop for Sign {
     fn drop(&mut self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 -= 1;
-        state.1.drain(..).for_each(Waker::wake);
+        self.0.change(|busy| *busy -= 1);
     }
 }
 

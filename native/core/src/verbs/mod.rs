@@ -6,6 +6,7 @@ pub mod copies;
 pub mod current;
 pub mod feed;
 pub mod fetch;
+mod gate;
 pub mod group;
 pub mod heal;
 pub mod hold;

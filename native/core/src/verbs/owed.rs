@@ -18,9 +18,14 @@ impl Owed {
     /// Notes what was put under a generation.
     pub fn note(&mut self, generation: u64, idx: Idx) {
         self.generation = if self.is_empty() { generation } else { self.generation.min(generation) };
-        self.idx.packs.extend(idx.packs);
-        self.idx.groups.extend(idx.groups);
-        self.idx.withdrawals.extend(idx.withdrawals);
+        self.idx.append(idx);
+    }
+
+    /// Puts what an idx says, and notes it.
+    pub async fn put<W: World>(&mut self, world: &W, repo: &Repository, generation: u64, idx: Idx) -> Result<()> {
+        put_idx(world, repo, generation, idx.clone()).await?;
+        self.note(generation, idx);
+        Ok(())
     }
 
     /// Whether there is nothing.

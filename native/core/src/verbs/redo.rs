@@ -40,7 +40,7 @@ impl<W: World> Standing<W> {
     /// Whether a chunk is there and may be relied on (step 2). If so, it is from now on.
     pub fn relies_on(&self, id: &ChunkId) -> bool {
         let row = self.view.index.find(id, &self.relied);
-        row.inspect(|number| self.marks.set(*number)).is_some()
+        row.map(|number| self.marks.set(number)).is_some()
     }
 
     /// Packs that it relies on.
@@ -119,8 +119,7 @@ struct Again<'a, W: World> {
 impl<W: World> Again<'_, W> {
     fn note(&mut self, id: ChunkId, kind: u8) {
         if !self.new.relies_on(&id) && self.seen.insert(id) {
-            let kind = if kind == FrameKind::List as u8 { FrameKind::List } else { FrameKind::Data };
-            self.missing.push((kind, id));
+            self.missing.push((FrameKind::of_chunk(kind), id));
         }
     }
 }

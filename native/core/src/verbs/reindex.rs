@@ -8,7 +8,7 @@ use super::heal::heal_range;
 use super::objects::put_small;
 use super::owed::Owed;
 use super::search::{Found, search};
-use super::writer::{ChunkHead, PackWriter, put_idx};
+use super::writer::{ChunkHead, PackWriter};
 use super::{Repository, View, rounds, snapshots};
 use crate::codec::Encoder;
 use crate::crypto::ring::ChunkId;
@@ -172,9 +172,8 @@ impl<W: World> Adopt<'_, W> {
         let groups = self.found.groups.iter().filter(covers).cloned().collect();
         let idx = Idx { packs, groups, withdrawals: Vec::new() };
         let wrote = !idx.is_empty() || !forwarded.is_empty();
-        put_idx(self.world, self.repo, generation, idx.clone()).await?;
         owed.note(generation, forwarded);
-        owed.note(generation, idx);
+        owed.put(self.world, self.repo, generation, idx).await?;
         Ok(wrote)
     }
 

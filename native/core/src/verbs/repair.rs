@@ -9,7 +9,7 @@ use super::inspect::Frames;
 use super::objects::put_small;
 use super::owed::Owed;
 use super::reindex::rebuild;
-use super::writer::{ChunkHead, PackWriter, put_idx};
+use super::writer::{ChunkHead, PackWriter};
 use super::{RepairResult, Repository, View, copies, locks, rounds, snapshots};
 use crate::codec::Encoder;
 use crate::crypto::ring::ChunkId;
@@ -84,17 +84,10 @@ impl<W: World> Job<'_, W> {
         let mut lost = self.salvage(&damaged, owed).await?;
         let Some(rows) = self.parity(result, owed).await? else { return Ok(false) };
         lost.extend(rows);
-        self.put(owed, Idx { withdrawals: lost, ..Idx::default() }).await?;
+        owed.put(self.world, self.repo, self.view.rounds.r, Idx { withdrawals: lost, ..Idx::default() }).await?;
         all_lost.extend(damaged.iter().map(|&p| self.view.index.packs()[p as usize].name));
         // What was withdrawn may be had from packs that no idx names yet.
         Ok(damaged.is_empty())
-    }
-
-    async fn put(&self, owed: &mut Owed, idx: Idx) -> Result<()> {
-        let generation = self.view.rounds.r;
-        put_idx(self.world, self.repo, generation, idx.clone()).await?;
-        owed.note(generation, idx);
-        Ok(())
     }
 
     /// Whether what is missing may be what a round has deleted meanwhile.
@@ -168,7 +161,7 @@ impl<W: World> Job<'_, W> {
                     Err(e) if e.is_damage() => continue,
                     Err(e) => return Err(e),
                 };
-                let kind = if entry.kind == FrameKind::List as u8 { FrameKind::List } else { FrameKind::Data };
+                let kind = FrameKind::of_chunk(entry.kind);
                 let (codec, payload) = encoder.encode(&raw)?;
                 writer.push(ChunkHead { id: entry.id, kind, codec, raw_len: entry.raw_len }, payload).await?;
             }
@@ -214,7 +207,7 @@ impl<W: World> Job<'_, W> {
             result.parity_repaired += rows.len() as u64;
             let old = rows.iter().map(|&row| group.parity[row].name).filter(|name| *name != [0; 32]);
             withdrawn.extend(old.map(|pack| Withdrawal { pack, chunk: [0; 32] }));
-            self.put(owed, Idx { groups: vec![new], ..Idx::default() }).await?;
+            owed.put(self.world, self.repo, self.view.rounds.r, Idx { groups: vec![new], ..Idx::default() }).await?;
         }
         Ok(Some(withdrawn))
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Poll, Waker};
 
 use futures_util::lock::Mutex;
 
 use super::content::{Leaf, Walk};
 use super::current::Current;
 use super::fetch::Opener;
+use super::gate::Gate;
 use super::plan::{Plan, Target};
 use super::{Repository, RestoreOptions, Restored, snapshots};
 use crate::crypto::ring::ChunkId;
@@ -74,7 +74,7 @@ async fn give<W: World, K: Sink<W>>(
             repo: repo.clone(),
             current: current.clone(),
             index,
-            sequence: ordered.then(Sequence::default),
+            turn: ordered.then(Gate::default),
             plan,
             next: Mutex::new(0),
             sink: sink.clone(),
@@ -166,7 +166,8 @@ struct Segment<W: World, K: Sink<W>> {
     index: Arc<Index>,
     plan: Arc<Plan<W>>,
     next: Mutex<usize>,
-    sequence: Option<Sequence>,
+    /// The job whose turn it is to deliver, where order matters.
+    turn: Option<Gate<usize>>,
     sink: Arc<K>,
     healed: Arc<AtomicU64>,
 }
@@ -240,41 +241,17 @@ impl<W: World, K: Sink<W>> Segment<W, K> {
 
     async fn deliver(&self, number: usize, mut block: W::Block) -> Result<()> {
         let job = &self.plan.jobs[number];
-        if let Some(sequence) = &self.sequence {
-            sequence.wait_for(number).await;
+        if let Some(turn) = &self.turn {
+            turn.wait(|turn| (*turn == number).then_some(())).await;
         }
         for target in &job.targets {
             let (from, take) = (target.skip as usize, target.take as usize);
             block = self.sink.write(target.at, block, from, take).await?;
             self.world.call().add_bytes(u64::from(target.take));
         }
-        if let Some(sequence) = &self.sequence {
-            sequence.advance();
+        if let Some(turn) = &self.turn {
+            turn.change(|turn| *turn += 1);
         }
         Ok(())
-    }
-}
-
-/// Lets jobs pass one by one, by number.
-#[derive(Default)]
-struct Sequence(std::sync::Mutex<(usize, Vec<Waker>)>);
-
-impl Sequence {
-    async fn wait_for(&self, number: usize) {
-        std::future::poll_fn(|context| {
-            let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if state.0 == number {
-                return Poll::Ready(());
-            }
-            state.1.push(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-
-    fn advance(&self) {
-        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.0 += 1;
-        state.1.drain(..).for_each(Waker::wake);
     }
 }

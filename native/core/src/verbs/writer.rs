@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use futures_util::lock::Mutex;
 
 use super::Repository;
+use super::gate::Gate;
 use super::group::GroupEncoder;
 use super::objects::put_small;
 use crate::codec::Codec;
@@ -38,7 +39,8 @@ pub struct PackWriter<W: World> {
     /// Raw bytes of an idx: it has to find memory beside the packs.
     idx_target: usize,
     slots: Vec<Mutex<Option<OpenPack<W>>>>,
-    permits: Permits,
+    /// How many more packs may exist in memory.
+    free: Arc<Gate<usize>>,
     group: Mutex<Column<W>>,
     done: StdMutex<Done>,
 }
@@ -94,8 +96,7 @@ pub struct Written {
 impl Written {
     /// Adds what was written since.
     pub fn add(&mut self, more: Self) {
-        self.idx.packs.extend(more.idx.packs);
-        self.idx.groups.extend(more.idx.groups);
+        self.idx.append(more.idx);
     }
 
     /// Bytes of its packs.
@@ -143,7 +144,7 @@ impl<W: World> PackWriter<W> {
             capacity,
             idx_target: (memory / 16).min(limits::IDX_TARGET / 2),
             slots: (0..open).map(|_| Mutex::new(None)).collect(),
-            permits: Permits::new(packs),
+            free: Arc::new(Gate::new(packs)),
             group: Mutex::new(Column {
                 encoder: scheme.map(|s| GroupEncoder::new(s, capacity)),
                 puts: Vec::new(),
@@ -193,7 +194,7 @@ impl<W: World> PackWriter<W> {
     }
 
     async fn open_pack(&self) -> Result<OpenPack<W>> {
-        let permit = self.permits.acquire().await;
+        let permit = Permit::acquire(&self.free).await;
         Ok(OpenPack {
             builder: PackBuilder::default(),
             block: self.world.block(self.capacity).await?,
@@ -331,41 +332,19 @@ pub async fn put_idx<W: World>(
     Ok(put)
 }
 
-/// Counts packs that exist in memory, open or on their way to the store.
-struct Permits(Arc<StdMutex<Waiters>>);
+/// Leave for one pack to exist in memory, open or on its way to the store; given back when it is dropped.
+struct Permit(Arc<Gate<usize>>);
 
-struct Waiters {
-    free: usize,
-    queue: std::collections::VecDeque<std::task::Waker>,
-}
-
-/// Leave for one pack.
-struct Permit(Arc<StdMutex<Waiters>>);
-
-impl Permits {
-    fn new(free: usize) -> Self {
-        Self(Arc::new(StdMutex::new(Waiters { free, queue: std::collections::VecDeque::new() })))
-    }
-
-    async fn acquire(&self) -> Permit {
-        std::future::poll_fn(|context| {
-            let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiters.free == 0 {
-                waiters.queue.push_back(context.waker().clone());
-                return std::task::Poll::Pending;
-            }
-            waiters.free -= 1;
-            std::task::Poll::Ready(Permit(self.0.clone()))
-        })
-        .await
+impl Permit {
+    /// `free`: how many more there may be.
+    async fn acquire(free: &Arc<Gate<usize>>) -> Self {
+        free.wait(|free| free.checked_sub(1).map(|left| *free = left)).await;
+        Self(free.clone())
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiters.free += 1;
-        // All of them: one that was dropped meanwhile must not swallow the wake-up.
-        waiters.queue.drain(..).for_each(std::task::Waker::wake);
+        self.0.change(|free| *free += 1);
     }
 }

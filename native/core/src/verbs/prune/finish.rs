@@ -92,7 +92,7 @@ fn rescue(survey: &Survey, needed: &Reach, stored: &Stored, going: &mut BTreeSet
             back.insert(name);
         }
     }
-    for number in needed.numbers() {
+    for number in needed.rows.numbers() {
         let Some(row) = index.table().row(number) else { continue };
         let name = |pack: u32| index.packs()[pack as usize].name;
         let places = index.locations(&row.id);
@@ -199,11 +199,14 @@ async fn put_packs<W: World>(
     index: &Arc<Index>,
     packs: &BTreeSet<Name>,
 ) -> Result<Vec<(String, [u8; 32])>> {
-    let frames = (!packs.is_empty()).then(|| Frames::new(index));
+    if packs.is_empty() {
+        return put_idx(world, repo, generation, idx).await;
+    }
+    let frames = Frames::new(index);
     let mut put = Vec::new();
     let mut size = idx.raw_len();
     for (ordinal, info) in packs.iter().filter_map(|name| index.pack(name)) {
-        let entries = frames.as_ref().map(|frames| frames.of(ordinal)).unwrap_or_default();
+        let entries = frames.of(ordinal);
         let pack = PackEntry { name: info.name, salt: info.salt, size: info.size, entries };
         let more = pack.raw_len();
         if size + more > limits::IDX_TARGET {

@@ -115,7 +115,7 @@ pub fn plan(survey: &Survey, needed: &Reach, forgotten: &Reach, stored: &Stored,
 /// One place for each needed chunk: the first that is stored and not withdrawn, else the first.
 fn uses(index: &Index, needed: &Reach, stored: &Stored) -> Vec<Use> {
     let mut uses = vec![Use::default(); index.packs().len()];
-    for number in needed.numbers() {
+    for number in needed.rows.numbers() {
         let Some(row) = index.table().row(number) else { continue };
         let places = index.locations(&row.id);
         let good = |at: &&Location| {
@@ -131,7 +131,7 @@ fn uses(index: &Index, needed: &Reach, stored: &Stored) -> Vec<Use> {
 
 /// Every pack that holds one of these chunks.
 fn packs_of(index: &Index, chunks: &Reach) -> BTreeSet<Name> {
-    let rows = chunks.numbers().filter_map(|number| index.table().row(number));
+    let rows = chunks.rows.numbers().filter_map(|number| index.table().row(number));
     rows.flat_map(|row| index.locations(&row.id)).map(|at| index.packs()[at.pack as usize].name).collect()
 }
 

@@ -8,7 +8,7 @@ use crate::crypto::ring::ChunkId;
 use crate::error::{Error, Result};
 use crate::format::list::{self, List};
 use crate::format::{limits, names};
-use crate::index::{Index, Location};
+use crate::index::{Index, Location, Marks};
 use crate::verbs::Repository;
 use crate::verbs::fetch::{Opener, PackKeys, rescue};
 use crate::world::World;
@@ -20,9 +20,10 @@ const GAP: u32 = 256 << 10;
 /// Bytes of one request, unless one list chunk is more.
 const UNIT: u32 = 4 << 20;
 
-/// Chunks of an index that are needed, a bit each.
+/// Chunks of an index that are needed.
 pub struct Reach {
-    bits: Vec<u64>,
+    /// The first row of each.
+    pub rows: Marks,
     /// Needed chunks that no idx in force names and no withdrawal speaks of.
     pub unnamed: Vec<ChunkId>,
 }
@@ -31,27 +32,7 @@ impl Reach {
     /// Nothing is needed.
     #[must_use]
     pub fn new(index: &Index) -> Self {
-        Self { bits: vec![0; index.table().len().div_ceil(64)], unnamed: Vec::new() }
-    }
-
-    /// Marks the chunk of a row number. False if it was marked already.
-    fn mark(&mut self, number: usize) -> bool {
-        let (word, bit) = (number / 64, 1_u64 << (number % 64));
-        let new = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        new
-    }
-
-    /// Adds what another one has, of the same index.
-    pub fn join(&mut self, other: &Self) {
-        self.bits.iter_mut().zip(&other.bits).for_each(|(a, b)| *a |= b);
-    }
-
-    /// Row numbers of all needed chunks: the first row of each.
-    pub fn numbers(&self) -> impl Iterator<Item = usize> {
-        self.bits.iter().enumerate().flat_map(|(word, bits)| {
-            (0..64).filter(move |bit| bits & (1_u64 << bit) != 0).map(move |bit| word * 64 + bit)
-        })
+        Self { rows: Marks::new(index), unnamed: Vec::new() }
     }
 }
 
@@ -88,7 +69,7 @@ pub async fn reach<W: World>(
 fn need(index: &Index, reach: &mut Reach, id: ChunkId, lists: Option<&mut Vec<ChunkId>>) {
     match index.table().ordinal(&id) {
         Some(number) => {
-            if reach.mark(number)
+            if reach.rows.set(number)
                 && let Some(lists) = lists
             {
                 lists.push(id);

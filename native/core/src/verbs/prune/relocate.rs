@@ -73,7 +73,7 @@ impl<W: World> Mover<'_, W> {
         for (id, at) in places {
             let frame = stored.as_ref().and_then(|s| s.as_ref().get(at.offset as usize..)?.get(..at.length as usize));
             let mut raw = vec![0; at.raw_len as usize];
-            let kind = if at.kind == FrameKind::List as u8 { FrameKind::List } else { FrameKind::Data };
+            let kind = FrameKind::of_chunk(at.kind);
             let opened = frame.is_some_and(|frame| {
                 let keys = keys_by_frame(&self.repo.ring, info.salt, frame);
                 self.opener.open(self.repo, keys.as_ref(), &id, frame, &mut raw).is_ok()

@@ -118,7 +118,7 @@ impl Survey {
             Err(e) if e.is_damage() => {}
             other => other?,
         }
-        needed.join(&held);
+        needed.rows.join(&held.rows);
         Ok(needed)
     }
 

@@ -65,7 +65,7 @@ struct Passed {
     chunks: u64,
     bytes: u64,
     /// Faults that were told.
-    told: Vec<Fault>,
+    told: BTreeSet<Fault>,
 }
 
 struct Checker<'a, W: World> {
@@ -121,9 +121,8 @@ impl<'a, W: World> Checker<'a, W> {
     }
 
     fn fault(&self, fault: Fault) {
-        if !self.passed().told.contains(&fault) {
+        if self.passed().told.insert(fault.clone()) {
             self.world.call().tell(Event::Fault(fault.clone()));
-            self.passed().told.push(fault.clone());
         }
         self.state().errors.push(fault);
     }
@@ -248,7 +247,8 @@ impl<'a, W: World> Checker<'a, W> {
         let mut found = std::mem::take(&mut *job.found.lock().unwrap_or_else(PoisonError::into_inner));
         found.sort_by_key(|(ordinal, _, _)| *ordinal);
         for (ordinal, bytes, findings) in &found {
-            self.count(&self.view.index.packs()[*ordinal as usize].name, *bytes, findings);
+            let name = &self.view.index.packs()[*ordinal as usize].name;
+            self.count(name, *bytes, findings.chunks, findings.bad.is_empty());
         }
         if found.iter().any(|(_, _, findings)| !findings.bad.is_empty()) {
             self.suspect().await?;
@@ -262,16 +262,16 @@ impl<'a, W: World> Checker<'a, W> {
     }
 
     /// Counts an object that was read.
-    fn count(&self, name: &Name, bytes: u64, findings: &Findings) {
+    fn count(&self, name: &Name, bytes: u64, chunks: u64, good: bool) {
         let mut state = self.state();
         state.packs_checked += 1;
         state.bytes_read += bytes;
-        state.chunks_checked += findings.chunks;
-        if findings.bad.is_empty() {
+        state.chunks_checked += chunks;
+        if good {
             let mut passed = self.passed();
             passed.objects.insert(*name);
             passed.bytes += bytes;
-            passed.chunks += findings.chunks;
+            passed.chunks += chunks;
         }
     }
 
@@ -305,10 +305,10 @@ impl<'a, W: World> Checker<'a, W> {
                 let opened = parity::open(&self.repo.ring, bytes.as_ref());
                 let good = opened.is_ok_and(|(d, r)| r as usize == row && d.members == group.members)
                     && sha256(bytes.as_ref()) == part.name;
-                let error = (!good).then(|| Error::corrupt("The parity object is damaged."));
-                let findings = Findings { bad: error.iter().map(|e| (None, e.clone())).collect(), chunks: 0 };
-                self.count(&part.name, part.size, &findings);
-                bad.extend(error.map(|error| (part.name, error)));
+                self.count(&part.name, part.size, 0, good);
+                if !good {
+                    bad.push((part.name, Error::corrupt("The parity object is damaged.")));
+                }
             }
         }
         if !bad.is_empty() {
