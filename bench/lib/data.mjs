@@ -36,20 +36,15 @@ export function parseSize(text) {
  * @returns {Promise<Dataset>}
  */
 export async function systemTar(bytes, seed) {
-  await mkdir(CACHE, { recursive: true });
-  const path = join(CACHE, `system-${bytes}-${seed}.tar`);
-  const known = await described(path);
-  if (known !== undefined) return known;
-  console.error(`making ${path} …`);
-  const list = `${path}.list`;
-  await writeFile(list, (await choose(bytes, seed)).map((file) => `${file.slice(1)}\0`).join(''));
-  const { status, error } = spawnSync('tar', ['-C', '/', '--null', '-T', list, '-cf', `${path}.part`], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+  return made(`system-${bytes}-${seed}.tar`, async (path) => {
+    const list = `${path}.list`;
+    await writeFile(list, (await choose(bytes, seed)).map((file) => `${file.slice(1)}\0`).join(''));
+    const { status, error } = spawnSync('tar', ['-C', '/', '--null', '-T', list, '-cf', path], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    if (status !== 0) throw new Error(`tar failed: ${error?.message ?? status}`);
+    await rm(list);
   });
-  if (status !== 0) throw new Error(`tar failed: ${error?.message ?? status}`);
-  await rm(list);
-  await rename(`${path}.part`, path);
-  return describe(path);
 }
 
 /**
@@ -57,16 +52,25 @@ export async function systemTar(bytes, seed) {
  * @returns {Promise<Dataset>}
  */
 export async function randomFile(bytes, seed) {
+  return made(`random-${bytes}-${seed}.bin`, async (path) => {
+    const key = createHash('sha256').update(`bench ${seed}`).digest();
+    const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
+    const file = await open(path, 'w');
+    for (let at = 0; at < bytes; at += BLOCK)
+      await file.write(cipher.update(Buffer.alloc(Math.min(BLOCK, bytes - at))));
+    await file.close();
+  });
+}
+
+/** The data set of this name, which `make` writes unless it is there. */
+async function made(name, make) {
   await mkdir(CACHE, { recursive: true });
-  const path = join(CACHE, `random-${bytes}-${seed}.bin`);
+  const path = join(CACHE, name);
   const known = await described(path);
   if (known !== undefined) return known;
   console.error(`making ${path} …`);
-  const key = createHash('sha256').update(`bench ${seed}`).digest();
-  const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
-  const file = await open(path, 'w');
-  for (let at = 0; at < bytes; at += BLOCK) await file.write(cipher.update(Buffer.alloc(Math.min(BLOCK, bytes - at))));
-  await file.close();
+  await make(`${path}.part`);
+  await rename(`${path}.part`, path);
   return describe(path);
 }
 

@@ -7,21 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use common::fixture::{Fixture, Shape};
 use common::pruner::{Pruner, Wish};
-use common::{ingest, open, restore_long, try_verify, verify, world};
+use common::{ingest, keep_only, looks_after_holds, open, prune, restore_long, try_verify, verify, world};
 use packvault_core::error::{Code, Result};
-use packvault_core::verbs::prune::{self, retention::Policy};
-use packvault_core::verbs::{Level, PruneOptions, PruneResult, Repository, VerifyResult};
-use packvault_sim::{Fault, Lies, Random, SimWorld, When};
-
-fn keep(last: u32) -> PruneOptions {
-    let policy = Policy { keep_last: Some(last), ..Policy::default() };
-    PruneOptions { policy, max_unused: 0.0, ..PruneOptions::default() }
-}
-
-fn prune(world: &SimWorld, repo: &Arc<Repository>, options: PruneOptions) -> Result<PruneResult> {
-    let (w, r) = (world.clone(), repo.clone());
-    world.run(async move { prune::prune(&w, &r, options).await })
-}
+use packvault_core::verbs::{Level, VerifyResult};
+use packvault_sim::{Fault, Lies, Random, When};
 
 /// Three snapshots of content that changes much, and the first one's id and content.
 fn changing(seed: u64) -> (Fixture, String, Vec<u8>) {
@@ -32,12 +21,6 @@ fn changing(seed: u64) -> (Fixture, String, Vec<u8>) {
     let (id, content) = fixture.acknowledged[0].clone();
     fixture.acknowledged = vec![(snapshot.id, other)];
     (fixture, id, content)
-}
-
-/// Operations that look for rounds right after a hold was put.
-fn looks(operations: &[String]) -> Vec<usize> {
-    let after_hold = |at: &usize| operations[*at].contains(" list gc/") && operations[at - 1].contains(".hold");
-    (1..operations.len()).filter(after_hold).collect()
 }
 
 /// Restores the first snapshot while prunes of another process forget all but the last, just before these operations. Without `at`: nobody does.
@@ -55,7 +38,7 @@ fn restore_beside(
         reader.link.before(*at, move |store| {
             let other = world(900 + number as u64, store);
             let repo = open(&other, true).unwrap();
-            prune(&other, &repo, keep(1)).unwrap();
+            prune(&other, &repo, keep_only(1)).unwrap();
         });
     }
     let from = fixture.store.trace().len();
@@ -75,7 +58,7 @@ fn a_restore_goes_on_when_its_snapshot_is_forgotten() {
     for (seed, ordered) in [(171, true), (172, false)] {
         let (got, content, operations) = restore_beside(seed, &[], ordered, None);
         assert!(got.unwrap() == content);
-        let held = looks(&operations)[0];
+        let held = looks_after_holds(&operations)[0];
         assert!(held < operations.len() / 4, "{operations:?}");
         for at in held + 1..operations.len() {
             let (got, content, _) = restore_beside(seed, &[at], ordered, None);
@@ -95,7 +78,7 @@ fn a_restore_goes_on_when_its_snapshot_is_forgotten() {
 fn a_restore_renews_its_hold() {
     let seed = 173;
     let (_, _, operations) = restore_beside(seed, &[], true, None);
-    let held = looks(&operations)[0];
+    let held = looks_after_holds(&operations)[0];
     let mut renewed = 0;
     for second in held + 14..operations.len() {
         let (got, content, trace) = restore_beside(seed, &[held + 1, second], true, None);
@@ -143,7 +126,7 @@ fn verify_beside(at: usize, level: Level, lies: &Lies) -> Option<Vec<String>> {
     judge.link.before(at, move |store| {
         let other = world(183, store);
         let repo = open(&other, true).unwrap();
-        prune(&other, &repo, keep(1)).unwrap();
+        prune(&other, &repo, keep_only(1)).unwrap();
         *done.lock().unwrap() = true;
         store.lie(lies);
     });

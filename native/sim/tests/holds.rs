@@ -4,117 +4,26 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::fixture::{Fixture, Shape, whole};
-use common::pruner::{Pruner, Survey, Wish};
-use common::{ingest, ingest_long, open, verify};
+use common::play::{Play, Steps};
+use common::pruner::{Pruner, Wish};
+use common::{ingest_long, keep_only, looks_after_holds, open, prune};
 use packvault_core::error::{Code, Result};
-use packvault_core::verbs::prune::{self, retention::Policy};
-use packvault_core::verbs::{Level, PruneOptions, PruneResult, Repository};
-use packvault_sim::{Fault, Lies, Random, SimStore, SimWorld, When};
+use packvault_core::verbs::prune as prune_verbs;
+use packvault_sim::{Fault, Lies, SimStore, When};
 
 const ITEMS: usize = 4;
 
-/// Two snapshots of unlike contents, and a content like the first one's, to be backed up while the first is forgotten.
-struct Play {
-    fixture: Fixture,
-    before: std::collections::BTreeMap<String, Vec<u8>>,
-    content: Vec<u8>,
-    wish: Wish,
-}
-
 fn play() -> Play {
-    let mut fixture = Shape::new(151, Some((2, 1)), true).len(300_000).make();
-    let repo = fixture.open();
-    let other = Random::new(152).text(120_000);
-    let snapshot = ingest(&fixture.world, &repo, std::slice::from_ref(&other)).unwrap();
-    let forget: Vec<String> = fixture.acknowledged.iter().map(|(id, _)| id.clone()).collect();
-    let mut content = fixture.acknowledged[0].1.clone();
-    content.splice(100_000..100_010, Random::new(153).text(3_000));
-    fixture.acknowledged = vec![(snapshot.id, other)];
-    assert!(Pruner::new(&repo, 154).round(&fixture.store, &Wish::default()));
-    let before = fixture.objects();
-    Play { fixture, before, content, wish: Wish { forget, orphans: false } }
+    Play::new(151, 300_000)
 }
 
-impl Play {
-    fn start(&self, seed: u64) -> (SimWorld, Arc<Repository>) {
-        self.fixture.store.load(&self.before);
-        self.fixture.store.lie(Lies::default());
-        let world = self.fixture.restarted(seed);
-        let repo = open(&world, true).unwrap();
-        world.link.arm(None);
-        (world, repo)
-    }
-
-    /// What the backup asks of the store when nobody disturbs it.
-    fn rehearse(&self, seed: u64) -> Vec<String> {
-        let (world, repo) = self.start(seed);
-        let from = self.fixture.store.trace().len();
-        ingest_long(&world, &repo, &self.content, ITEMS).unwrap();
-        assert!(!self.fixture.store.keys("snapshots/").iter().any(|key| key.contains(".hold")), "taken back");
-        self.fixture.store.trace().split_off(from)
-    }
-
-    /// Everything that was acknowledged restores once the round is over; says what does not.
-    fn check(&self, acknowledged: Option<String>) -> std::result::Result<(), String> {
-        let world = self.fixture.restarted(7);
-        let repo = open(&world, true).map_err(|e| e.to_string())?;
-        let mut all = self.fixture.acknowledged.clone();
-        all.extend(acknowledged.map(|id| (id, self.content.clone())));
-        whole(&world, &repo, &all)?;
-        let found = verify(&world, &repo, Level::Full);
-        if found.ok { Ok(()) } else { Err(format!("{:?}", found.errors)) }
-    }
-}
-
-/// Operations that look for rounds right after a hold was put.
-fn looks(operations: &[String]) -> Vec<usize> {
-    let after_hold = |at: &usize| operations[*at].contains(" list gc/") && operations[at - 1].contains(".hold");
-    (1..operations.len()).filter(after_hold).collect()
-}
-
-/// A round in steps, which a backup meets one after the other.
-#[derive(Clone)]
-struct Steps {
-    pruner: Pruner,
-    wish: Wish,
-    survey: Arc<Mutex<Option<Survey>>>,
-    done: Arc<Mutex<usize>>,
-}
-
-impl Steps {
-    fn new(pruner: Pruner, wish: &Wish) -> Self {
-        Self { pruner, wish: wish.clone(), survey: Arc::default(), done: Arc::default() }
-    }
-
-    fn step(&self, store: &SimStore) {
-        let mut done = self.done.lock().unwrap();
-        match *done {
-            0 => drop(self.pruner.condemn(store, &self.wish)),
-            1 => *self.survey.lock().unwrap() = self.pruner.survey(store).ok(),
-            2 => {
-                if let Some(survey) = self.survey.lock().unwrap().take() {
-                    let checkpoint = self.pruner.conclude(store, survey);
-                    self.pruner.delete(store, &checkpoint);
-                }
-            }
-            _ => {}
-        }
-        *done += 1;
-    }
-
-    fn arm(&self, world: &SimWorld, at: [usize; 3]) {
-        for at in at {
-            let steps = self.clone();
-            world.link.before(at, move |store: &SimStore| steps.step(store));
-        }
-    }
-
-    fn finish(&self, store: &SimStore) {
-        while *self.done.lock().unwrap() < 3 {
-            self.step(store);
-        }
-    }
+/// What the backup asks of the store when nobody disturbs it.
+fn rehearse(play: &Play, seed: u64) -> Vec<String> {
+    let (world, repo) = play.start(seed);
+    let from = play.fixture.store.trace().len();
+    ingest_long(&world, &repo, &play.content, ITEMS).unwrap();
+    assert!(!play.fixture.store.keys("snapshots/").iter().any(|key| key.contains(".hold")), "taken back");
+    play.fixture.store.trace().split_off(from)
 }
 
 /// What the backups of many plays came to.
@@ -159,7 +68,7 @@ fn beside(play: &Play, seed: u64, at: [usize; 3], fault: bool, count: &mut Count
 
 /// Rounds whose condemn comes before each operation of the backup, and the other two steps a little or much later.
 fn beside_rounds(play: &Play, seed: u64, fault: bool) -> std::result::Result<Count, String> {
-    let most = play.rehearse(seed).len();
+    let most = rehearse(play, seed).len();
     let mut count = Count::default();
     for first in 0..=most {
         for (second, third) in [(0, 0), (0, 3), (0, 12), (3, 9), (12, 2), (20, 30)] {
@@ -200,7 +109,7 @@ enum By {
 
 /// The backup while a whole round runs just before each of its looks for rounds. Whether each was acknowledged.
 fn whole_rounds(play: &Play, by: By) -> Vec<bool> {
-    let looks = looks(&play.rehearse(163));
+    let looks = looks_after_holds(&rehearse(play, 163));
     // Before the first item there is nothing to hold.
     assert_eq!(looks.len(), ITEMS - 1, "{looks:?}");
     let beside = |at: &usize| {
@@ -213,7 +122,7 @@ fn whole_rounds(play: &Play, by: By) -> Vec<bool> {
                 let other = common::world(168, store);
                 let repo = open(&other, true).unwrap();
                 let w = other.clone();
-                other.run(async move { prune::forget(&w, &repo, &wish.forget, keep(1)).await }).unwrap();
+                other.run(async move { prune_verbs::forget(&w, &repo, &wish.forget, keep_only(1)).await }).unwrap();
             } else {
                 assert!(pruner.round(store, &wish));
             }
@@ -276,16 +185,6 @@ fn a_hold_is_renewed_under_the_newest_round() {
     assert_eq!(two_rounds(&play, true).unwrap_err().code, Code::Conflict);
 }
 
-fn keep(last: u32) -> PruneOptions {
-    let policy = Policy { keep_last: Some(last), ..Policy::default() };
-    PruneOptions { policy, max_unused: 0.0, ..PruneOptions::default() }
-}
-
-fn prune(world: &SimWorld, repo: &Arc<Repository>, options: PruneOptions) -> Result<PruneResult> {
-    let (w, r) = (world.clone(), repo.clone());
-    world.run(async move { prune::prune(&w, &r, options).await })
-}
-
 #[test]
 fn a_hold_of_somebody_dead_ends_with_a_round() {
     let play = play();
@@ -307,7 +206,7 @@ fn a_hold_of_somebody_dead_ends_with_a_round() {
             play.fixture.store.leap(3 * 86_400_000);
             let other = play.fixture.restarted(176 + number);
             let repo = open(&other, true).unwrap();
-            prune(&other, &repo, keep(1_000)).unwrap();
+            prune(&other, &repo, keep_only(1_000)).unwrap();
         }
         assert_eq!(holds(), 0, "the writer died at mutation {at}");
         play.check(None).unwrap_or_else(|error| panic!("the writer died at mutation {at}: {error}"));

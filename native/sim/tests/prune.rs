@@ -5,22 +5,13 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::{ingest, init, options, restore, world};
+use common::{ingest, init, keep, options, prune, restore, world};
 use packvault_core::error::{Code, Result};
-use packvault_core::verbs::prune::{self, retention::Policy};
+use packvault_core::verbs::prune as prune_verbs;
 use packvault_core::verbs::{
-    Level, PruneOptions, PruneResult, Repository, SnapshotFilter, VerifyOptions, rounds, snapshots, verify,
+    Level, PruneOptions, Repository, SnapshotFilter, VerifyOptions, rounds, snapshots, verify,
 };
 use packvault_sim::{Random, SimStore, SimWorld};
-
-fn keep(last: u32) -> PruneOptions {
-    PruneOptions { policy: Policy { keep_last: Some(last), ..Policy::default() }, ..PruneOptions::default() }
-}
-
-fn prune(world: &SimWorld, repo: &Arc<Repository>, options: PruneOptions) -> Result<PruneResult> {
-    let (w, r) = (world.clone(), repo.clone());
-    world.run(async move { prune::prune(&w, &r, options).await })
-}
 
 fn assert_sound(world: &SimWorld, repo: &Arc<Repository>, what: &str) {
     let (w, r) = (world.clone(), repo.clone());
@@ -98,13 +89,14 @@ fn forgetting_by_id_removes_just_that() {
     let store = SimStore::default();
     let (world, repo, made) = history(7, &store, None, 3);
     let (w, r, id) = (world.clone(), repo.clone(), made[1].0[..12].to_owned());
-    let done = world.run(async move { prune::forget(&w, &r, &[id], PruneOptions::default()).await }).unwrap();
+    let done = world.run(async move { prune_verbs::forget(&w, &r, &[id], PruneOptions::default()).await }).unwrap();
     assert_eq!(done.removed_snapshots, 1);
     let (w, r) = (world.clone(), repo.clone());
     let left = world.run(async move { snapshots::list(&w, &r, &SnapshotFilter::default()).await }).unwrap();
     assert_eq!(left.iter().map(|s| &s.id).collect::<Vec<_>>(), [&made[0].0, &made[2].0]);
     let (w, r) = (world.clone(), repo.clone());
-    let unknown = world.run(async move { prune::forget(&w, &r, &["ffff".into()], PruneOptions::default()).await });
+    let unknown =
+        world.run(async move { prune_verbs::forget(&w, &r, &["ffff".into()], PruneOptions::default()).await });
     assert_eq!(unknown.unwrap_err().code, Code::NotFound);
     assert_sound(&world, &repo, "after forget");
 }

@@ -2,108 +2,24 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-use common::fixture::{Fixture, Shape, whole};
-use common::pruner::{Pruner, Survey, Wish};
+use common::fixture::whole;
+use common::play::{Play, Steps};
+use common::pruner::{Pruner, Wish};
 use common::{ingest, list, open, repair, restore, verify};
 use packvault_core::error::{Code, Error};
-use packvault_core::verbs::{Level, Repository};
-use packvault_sim::{Fault, Lies, SimStore, SimWorld, When};
-
-/// Two snapshots of unlike contents, and a content like the first one's, to be backed up while the first is forgotten.
-struct Play {
-    fixture: Fixture,
-    before: std::collections::BTreeMap<String, Vec<u8>>,
-    content: Vec<u8>,
-    wish: Wish,
-}
+use packvault_core::verbs::Level;
+use packvault_sim::{Fault, Lies, SimStore, When};
 
 fn play() -> Play {
-    let mut fixture = Shape::new(51, Some((2, 1)), true).len(150_000).make();
-    let repo = fixture.open();
-    let other = packvault_sim::Random::new(52).text(120_000);
-    let snapshot = ingest(&fixture.world, &repo, std::slice::from_ref(&other)).unwrap();
-    let forget: Vec<String> = fixture.acknowledged.iter().map(|(id, _)| id.clone()).collect();
-    let mut content = fixture.acknowledged[0].1.clone();
-    content.splice(100_000..100_010, packvault_sim::Random::new(53).text(3_000));
-    fixture.acknowledged = vec![(snapshot.id, other)];
-    // A round came before, so that what is there is relied on because a checkpoint lists it.
-    assert!(Pruner::new(&repo, 54).round(&fixture.store, &Wish::default()));
-    let before = fixture.objects();
-    Play { fixture, before, content, wish: Wish { forget, orphans: false } }
+    Play::new(51, 150_000)
 }
 
-impl Play {
-    fn start(&self, seed: u64) -> (SimWorld, Arc<Repository>) {
-        self.fixture.store.load(&self.before);
-        self.fixture.store.lie(Lies::default());
-        let world = self.fixture.restarted(seed);
-        let repo = open(&world, true).unwrap();
-        world.link.arm(None);
-        (world, repo)
-    }
-
-    /// Operations of a backup that nobody disturbs.
-    fn operations(&self, seed: u64) -> usize {
-        let (world, repo) = self.start(seed);
-        let snapshot = ingest(&world, &repo, std::slice::from_ref(&self.content)).unwrap();
-        assert!(snapshot.reused_chunks > snapshot.new_chunks, "most is there already");
-        world.link.operations()
-    }
-
-    /// Everything that was acknowledged restores once the round is over; says what does not.
-    fn check(&self, acknowledged: Option<String>) -> Result<(), String> {
-        let world = self.fixture.restarted(7);
-        let repo = open(&world, true).map_err(|e| e.to_string())?;
-        let mut all = self.fixture.acknowledged.clone();
-        all.extend(acknowledged.map(|id| (id, self.content.clone())));
-        whole(&world, &repo, &all)?;
-        let found = verify(&world, &repo, Level::Full);
-        if found.ok { Ok(()) } else { Err(format!("{:?}", found.errors)) }
-    }
-}
-
-/// A round in three steps, each just before an operation of the writer: condemn; survey; checkpoint and deletion. What has not come to
-/// pass when the writer has ended is done by `finish`.
-#[derive(Clone)]
-struct Steps {
-    pruner: Pruner,
-    survey: Arc<Mutex<Option<Survey>>>,
-    left: Arc<AtomicUsize>,
-}
-
-impl Steps {
-    fn new(pruner: Pruner) -> Self {
-        Self { pruner, survey: Arc::default(), left: Arc::new(AtomicUsize::new(3)) }
-    }
-
-    fn arm(&self, world: &SimWorld, wish: &Wish, at: [usize; 3]) {
-        for at in at {
-            let (steps, wish) = (self.clone(), wish.clone());
-            world.link.before(at, move |store: &SimStore| steps.step(store, &wish));
-        }
-    }
-
-    fn step(&self, store: &SimStore, wish: &Wish) {
-        match self.left.fetch_sub(1, Ordering::Relaxed) {
-            3 => drop(self.pruner.condemn(store, wish)),
-            2 => *self.survey.lock().unwrap() = self.pruner.survey(store).ok(),
-            _ => {
-                if let Some(survey) = self.survey.lock().unwrap().take() {
-                    let checkpoint = self.pruner.conclude(store, survey);
-                    self.pruner.delete(store, &checkpoint);
-                }
-            }
-        }
-    }
-
-    fn finish(&self, store: &SimStore, wish: &Wish) {
-        while self.left.load(Ordering::Relaxed) > 0 {
-            self.step(store, wish);
-        }
-    }
+/// Operations of a backup that nobody disturbs.
+fn operations(play: &Play, seed: u64) -> usize {
+    let (world, repo) = play.start(seed);
+    let snapshot = ingest(&world, &repo, std::slice::from_ref(&play.content)).unwrap();
+    assert!(snapshot.reused_chunks > snapshot.new_chunks, "most is there already");
+    world.link.operations()
 }
 
 /// Runs the backup beside a round. Whether it was acknowledged.
@@ -111,12 +27,12 @@ fn beside(play: &Play, seed: u64, at: [usize; 3], lies: &Lies) -> Result<bool, S
     let what = format!("seed {seed}, the steps of a round before operations {at:?}");
     let store = &play.fixture.store;
     let (world, repo) = play.start(seed);
-    let steps = Steps::new(Pruner::new(&repo, seed));
-    steps.arm(&world, &play.wish, at);
+    let steps = Steps::new(Pruner::new(&repo, seed), &play.wish);
+    steps.arm(&world, at);
     store.lie(lies.clone());
     let got = ingest(&world, &repo, std::slice::from_ref(&play.content));
     store.lie(Lies::default());
-    steps.finish(store, &play.wish);
+    steps.finish(store);
     let id = match got {
         Ok(snapshot) => Some(snapshot.id),
         Err(error) => {
@@ -141,7 +57,7 @@ fn choices(most: usize, every: usize) -> impl Iterator<Item = [usize; 3]> {
 
 fn beside_rounds(play: &Play, seed: u64, every: usize, lies: &Lies) -> Result<(usize, usize), String> {
     let (mut acknowledged, mut refused) = (0, 0);
-    for at in choices(play.operations(seed), every) {
+    for at in choices(operations(play, seed), every) {
         *(if beside(play, seed, at, lies)? { &mut acknowledged } else { &mut refused }) += 1;
     }
     Ok((acknowledged, refused))
@@ -178,10 +94,10 @@ fn a_writer_that_does_not_look_for_rounds_is_found_out() {
 #[test]
 fn a_backup_that_starts_again_stores_nothing_twice() {
     let play = play();
-    let most = play.operations(76);
+    let most = operations(&play, 76);
     let packs = |from: usize| {
         let (world, repo) = play.start(76);
-        Steps::new(Pruner::new(&repo, 77)).arm(&world, &Wish::default(), [from; 3]);
+        Steps::new(Pruner::new(&repo, 77), &Wish::default()).arm(&world, [from; 3]);
         let snapshot = ingest(&world, &repo, std::slice::from_ref(&play.content)).unwrap();
         play.check(Some(snapshot.id)).unwrap();
         play.fixture.store.keys("packs/data/").len()
@@ -209,16 +125,16 @@ fn an_idx_that_an_open_round_may_leave_out_is_not_relied_on() {
     assert!(left.iter().any(|(key, _)| key.starts_with("index/")));
     for at in 0..operations + 4 {
         let (world, repo) = play.start(79);
-        let steps = Steps::new(Pruner::new(&repo, 80));
-        steps.step(store, &Wish::default());
-        steps.step(store, &Wish::default());
+        let steps = Steps::new(Pruner::new(&repo, 80), &Wish::default());
+        steps.step(store);
+        steps.step(store);
         for (key, bytes) in &left {
             store.plant(key, bytes);
         }
         let last = steps.clone();
-        world.link.before(at, move |store: &SimStore| last.step(store, &Wish::default()));
+        world.link.before(at, move |store: &SimStore| last.step(store));
         let snapshot = ingest(&world, &repo, std::slice::from_ref(&play.content)).unwrap();
-        steps.finish(store, &Wish::default());
+        steps.finish(store);
         Pruner::new(&repo, 81).round(store, &Wish { orphans: true, ..Wish::default() });
         play.check(Some(snapshot.id)).unwrap_or_else(|error| panic!("checkpoint at operation {at}: {error}"));
     }
@@ -227,7 +143,7 @@ fn an_idx_that_an_open_round_may_leave_out_is_not_relied_on() {
 #[test]
 fn a_writer_whose_own_packs_are_condemned_stores_them_again() {
     let play = play();
-    let most = play.operations(63);
+    let most = operations(&play, 63);
     let (mut acknowledged, mut refused, mut redone) = (0, 0, 0);
     for first in 0..most {
         for second in first..most + 12 {

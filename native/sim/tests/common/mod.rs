@@ -3,6 +3,7 @@
 
 pub mod fixture;
 pub mod museum;
+pub mod play;
 pub mod pruner;
 pub mod regions;
 pub mod scenario;
@@ -13,11 +14,12 @@ use std::sync::Arc;
 use packvault_core::error::Result;
 use packvault_core::format::config::{ChunkIdKind, Chunking, CodecName, Compression, ParityScheme};
 use packvault_core::format::snapshot::Snapshot;
+use packvault_core::verbs::prune::{self as prune_verbs, retention::Policy};
 use packvault_core::verbs::{
-    IngestOptions, InitOptions, ItemSpec, KdfCost, Level, RepairResult, Repository, RestoreOptions, Secret,
-    SnapshotFilter, VerifyOptions, VerifyResult, ingest as ingest_verb, init as init_verb, keys as key_verbs,
-    open as open_verb, reindex as reindex_verb, repair as repair_verb, restore as restore_verb, snapshots,
-    verify as verify_verb,
+    IngestOptions, InitOptions, ItemSpec, KdfCost, Level, PruneOptions, PruneResult, RepairResult, Repository,
+    RestoreOptions, Secret, SnapshotFilter, VerifyOptions, VerifyResult, ingest as ingest_verb, init as init_verb,
+    keys as key_verbs, open as open_verb, reindex as reindex_verb, repair as repair_verb, restore as restore_verb,
+    snapshots, verify as verify_verb,
 };
 use packvault_sim::{Collected, Items, SimStore, SimWorld};
 use zeroize::Zeroizing;
@@ -131,6 +133,27 @@ pub fn restore_long(world: &SimWorld, repo: &Arc<Repository>, id: &str, ordered:
     let into = sink.clone();
     world.run(async move { restore_verb::restore(&w, &r, into, options).await })?;
     Ok(sink.take())
+}
+
+/// Keeps so many snapshots.
+pub fn keep(last: u32) -> PruneOptions {
+    PruneOptions { policy: Policy { keep_last: Some(last), ..Policy::default() }, ..PruneOptions::default() }
+}
+
+/// The same, and leaves no unused byte where it can.
+pub fn keep_only(last: u32) -> PruneOptions {
+    PruneOptions { max_unused: 0.0, ..keep(last) }
+}
+
+pub fn prune(world: &SimWorld, repo: &Arc<Repository>, options: PruneOptions) -> Result<PruneResult> {
+    let (w, r) = (world.clone(), repo.clone());
+    world.run(async move { prune_verbs::prune(&w, &r, options).await })
+}
+
+/// Operations that look for rounds right after a hold was put.
+pub fn looks_after_holds(operations: &[String]) -> Vec<usize> {
+    let after_hold = |at: &usize| operations[*at].contains(" list gc/") && operations[at - 1].contains(".hold");
+    (1..operations.len()).filter(after_hold).collect()
 }
 
 pub fn try_verify(world: &SimWorld, repo: &Arc<Repository>, level: Level) -> Result<VerifyResult> {
